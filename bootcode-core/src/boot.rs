@@ -1,0 +1,138 @@
+//! The one function that decides what a machine boots (I7).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    arch::{Arch, ClientArch, Firmware},
+    clock::Timestamp,
+    document::{Hardware, LocalBoot, Network},
+    mac::MacAddr,
+    source::Work,
+    timeline::Reason,
+};
+
+/// Which program asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// PXE firmware: fetches an NBP by TFTP.
+    Firmware,
+    /// UEFI HTTP boot: fetches an NBP by HTTP.
+    HttpBoot,
+    /// Any iPXE.
+    Ipxe,
+}
+
+/// The program that asks, as far as protocols know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// The interface that boots.
+    pub mac: MacAddr,
+    /// Option 93; `None` where the protocol does not tell.
+    pub arch: Option<ClientArch>,
+    /// Which program.
+    pub stage: Stage,
+}
+
+/// What is the same for every machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// Where machines reach our HTTP: `http://192.168.99.1:7080`, no slash at the end.
+    pub base_url: String,
+}
+
+/// All that the decision takes.
+#[derive(Debug, Clone)]
+pub struct BootAsk<'a> {
+    /// Who asks.
+    pub client: Client,
+    /// The machine, where it is known.
+    pub hardware: Option<&'a Hardware>,
+    /// The network that it asks from.
+    pub network: Option<&'a Network>,
+    /// What there is to do.
+    pub work: &'a Work,
+    /// The site.
+    pub site: &'a Site,
+}
+
+/// What the asking program is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BootStep {
+    /// Load this network boot program: a file name for TFTP, and the same by HTTP.
+    Nbp {
+        /// Its name in the directory of iPXE binaries.
+        file: &'static str,
+        /// The same by HTTP.
+        url: String,
+    },
+    /// iPXE: fetch the machine's script.
+    Script {
+        /// Where it is.
+        url: String,
+    },
+    /// Boot the machine's own disk.
+    LocalDisk {
+        /// How the asking program does that; never `Auto`.
+        how: LocalBoot,
+    },
+    /// Nothing is answered.
+    Refuse(Reason),
+}
+
+/// Decides what a machine boots (DESIGN: netboot policy).
+///
+/// Whether the disk or OSIE is next depends on the work alone; the stage decides how the asking program is brought there.
+#[must_use]
+pub fn plan_boot(ask: &BootAsk<'_>, _now: Timestamp) -> BootStep {
+    let Some(hardware) = ask.hardware else { return BootStep::Refuse(Reason::UnknownMachine) };
+    let Some(interface) = hardware.interface(ask.client.mac) else {
+        return BootStep::Refuse(Reason::UnknownMachine);
+    };
+    if !interface.netboot {
+        return BootStep::Refuse(Reason::NetbootOff);
+    }
+    let from_network = !matches!(ask.work, Work::Idle);
+    if from_network && let Some(reason) = mismatch(hardware, ask.client.arch) {
+        return BootStep::Refuse(reason);
+    }
+    if !from_network {
+        return BootStep::LocalDisk { how: local_boot(hardware.spec.local_boot, &ask.client) };
+    }
+    match ask.client.stage {
+        Stage::Ipxe => BootStep::Script {
+            url: format!("{}/ipxe/script/{}/auto.ipxe", ask.site.base_url, ask.client.mac),
+        },
+        Stage::Firmware | Stage::HttpBoot => match ask.client.arch.and_then(nbp) {
+            Some(file) => BootStep::Nbp { file, url: format!("{}/ipxe/binary/{file}", ask.site.base_url) },
+            None => BootStep::Refuse(Reason::NoNbp),
+        },
+    }
+}
+
+/// Why a machine that asks with this architecture cannot be the declared one.
+fn mismatch(hardware: &Hardware, arch: Option<ClientArch>) -> Option<Reason> {
+    let arch = arch?;
+    let differs = |declared: Option<Arch>| declared.zip(arch.arch()).is_some_and(|(a, b)| a != b);
+    let firmware = |declared: Option<Firmware>| declared.zip(arch.firmware()).is_some_and(|(a, b)| a != b);
+    (differs(hardware.spec.arch) || firmware(hardware.spec.firmware)).then_some(Reason::WrongArch)
+}
+
+/// iPXE's file for an architecture. IA32 firmware cannot run the x64 file, so it is refused.
+const fn nbp(arch: ClientArch) -> Option<&'static str> {
+    match arch {
+        ClientArch::X86_BIOS => Some("undionly.kpxe"),
+        ClientArch::X64_EFI | ClientArch::EBC | ClientArch::X64_EFI_HTTP => Some("snponly.efi"),
+        ClientArch::ARM64_EFI | ClientArch::ARM64_EFI_HTTP => Some("ipxe-arm64.efi"),
+        _ => None,
+    }
+}
+
+const fn local_boot(declared: LocalBoot, client: &Client) -> LocalBoot {
+    match (declared, client.stage) {
+        // Firmware has no script to leave: without a boot file it goes on to the next entry of its boot order.
+        (_, Stage::Firmware | Stage::HttpBoot) => LocalBoot::NoReply,
+        (LocalBoot::Auto, Stage::Ipxe) => LocalBoot::Exit,
+        (declared, Stage::Ipxe) => declared,
+    }
+}

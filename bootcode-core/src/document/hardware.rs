@@ -1,0 +1,222 @@
+//! `kind: Hardware`: a machine. The same keys in a Profile are what many machines share.
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    arch::{Arch, Firmware},
+    mac::MacAddr,
+};
+
+/// A machine as protocols see it: its name, and its spec with the Profile's merged in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hardware {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// What is declared.
+    pub spec: HardwareSpec,
+}
+
+/// `spec` of a Hardware, and of a Profile apart from `profile`, `interfaces` and `identity`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct HardwareSpec {
+    /// The Profile whose fields it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// An assertion; a mismatch has a named cause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arch: Option<Arch>,
+    /// An assertion too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<Firmware>,
+    /// Default: the document's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Checked against SMBIOS before anything is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+    /// Network interfaces.
+    pub interfaces: Vec<Interface>,
+    /// Disks and their layout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Storage>,
+    /// What is installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os: Option<Os>,
+    /// Arguments of OSIE's kernel and of the installed one.
+    pub kernel_args: Vec<String>,
+    /// How a ROM is told to boot its disk.
+    pub local_boot: LocalBoot,
+    /// Keys that the installed system lets in, in OpenSSH's form.
+    pub ssh_keys: Vec<String>,
+    /// cloud-init's user data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_data: Option<String>,
+    /// cloud-init's vendor data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor_data: Option<String>,
+    /// What metadata serves besides.
+    pub instance: Instance,
+    /// Reserved for BMCs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bmc: Option<BTreeMap<String, Value>>,
+    /// A reason here blocks workflows.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hold: String,
+}
+
+/// What SMBIOS must say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Identity {
+    /// System serial number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// System UUID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+}
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Interface {
+    /// Unique within the machine.
+    pub id: String,
+    /// Its hardware address.
+    pub mac: MacAddr,
+    /// The Network that it is in.
+    #[serde(default)]
+    pub network: Option<String>,
+    /// Its reservation in that Network.
+    #[serde(default)]
+    pub ip: Option<Ipv4Addr>,
+    /// Whether it boots from the network.
+    #[serde(default)]
+    pub netboot: bool,
+}
+
+/// Disks and their layout.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Storage {
+    /// The selected disks; only these may be written.
+    pub disks: Vec<Disk>,
+    /// The layout of disks.
+    pub partitions: Vec<PartitionTable>,
+}
+
+/// A disk, by path or by what it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Disk {
+    /// Unique within the machine.
+    pub id: String,
+    /// Its node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// `wwn`, `serial`, `type`, `size` or `path`: exactly one disk must fit.
+    #[serde(rename = "match", skip_serializing_if = "BTreeMap::is_empty")]
+    pub matching: BTreeMap<String, String>,
+    /// Never touched.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
+}
+
+/// The partition table of a disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PartitionTable {
+    /// The disk's id.
+    pub disk: String,
+    /// `gpt`.
+    pub table: String,
+    /// The partitions in their order.
+    pub layout: Vec<Partition>,
+}
+
+/// A partition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Partition {
+    /// Unique within the machine.
+    pub id: String,
+    /// `512MiB`, `10GiB` .. or `rest`.
+    pub size: String,
+    /// `bios-boot`, `esp`, `linux` or `swap`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `ext4`, `vfat` or `swap`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// Where the installed system mounts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<String>,
+    /// The file system's label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+/// What is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Os {
+    /// A name under the server's `files:`, or a URL.
+    pub image: String,
+    /// 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// How a ROM is told to boot its disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LocalBoot {
+    /// What was found to work for the firmware that asks.
+    #[default]
+    Auto,
+    /// DHCP names no boot file.
+    NoReply,
+    /// iPXE leaves and the firmware goes on.
+    Exit,
+    /// iPXE boots the first disk itself (BIOS only).
+    Sanboot,
+}
+
+/// What metadata serves besides.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Instance {
+    /// Free tags.
+    pub tags: Vec<String>,
+}
+
+impl Hardware {
+    /// The host name: declared, or the document's name.
+    #[must_use]
+    pub fn hostname(&self) -> &str {
+        self.spec.hostname.as_deref().unwrap_or(&self.name)
+    }
+
+    /// The interface with this hardware address.
+    #[must_use]
+    pub fn interface(&self, mac: MacAddr) -> Option<&Interface> {
+        self.spec.interfaces.iter().find(|interface| interface.mac == mac)
+    }
+
+    /// The interface that boots from the network: the first with `netboot: true`.
+    #[must_use]
+    pub fn netboot_interface(&self) -> Option<&Interface> {
+        self.spec.interfaces.iter().find(|interface| interface.netboot)
+    }
+
+    /// The id of its first instance, until an installation of ours gives its own.
+    #[must_use]
+    pub fn instance_id(&self) -> String {
+        format!("i-{}", self.name)
+    }
+}

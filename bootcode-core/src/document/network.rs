@@ -1,0 +1,162 @@
+//! `kind: Network`: an IP network and what its DHCP does.
+
+use std::{fmt, net::Ipv4Addr, str::FromStr};
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A Network with its name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    /// Its name.
+    pub name: String,
+    /// What is declared.
+    pub spec: NetworkSpec,
+}
+
+/// `spec` of a Network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// The network; host bits must be zero.
+    pub cidr: Ipv4Net,
+    /// The default router.
+    #[serde(default)]
+    pub gateway: Option<Ipv4Addr>,
+    /// Name servers and search domains.
+    #[serde(default)]
+    pub dns: Dns,
+    /// Time servers.
+    #[serde(default)]
+    pub ntp: Vec<Ipv4Addr>,
+    /// How long a lease runs.
+    #[serde(default = "default_lease", with = "crate::yaml::duration")]
+    pub lease: std::time::Duration,
+    /// What DHCP does here.
+    #[serde(default)]
+    pub dhcp: Dhcp,
+    /// Addresses for machines without a reservation.
+    #[serde(default)]
+    pub pool: Vec<AddressRange>,
+    /// What is done with machines that no Hardware names.
+    #[serde(default)]
+    pub unknown: UnknownMachines,
+    /// Whether a source address is enough to read metadata.
+    #[serde(default)]
+    pub identity: MetadataIdentity,
+}
+
+fn default_lease() -> std::time::Duration {
+    std::time::Duration::from_secs(86_400)
+}
+
+/// Name servers and search domains.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dns {
+    /// In the order of preference.
+    #[serde(default)]
+    pub servers: Vec<Ipv4Addr>,
+    /// In the order of preference.
+    #[serde(default)]
+    pub search: Vec<String>,
+}
+
+/// What DHCP does in a Network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dhcp {
+    /// Its mode.
+    #[serde(default)]
+    pub mode: DhcpMode,
+    /// Relay agents (`giaddr`) that may ask for this network; empty: any inside it.
+    #[serde(default)]
+    pub relays: Vec<Ipv4Addr>,
+}
+
+/// The mode of DHCP in a Network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DhcpMode {
+    /// Not a packet is sent.
+    #[default]
+    None,
+    /// Boot information beside another server that leases.
+    Proxy,
+    /// Addresses and boot information.
+    Authoritative,
+}
+
+/// What is done with machines that no Hardware names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownMachines {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// They are listed, not answered.
+    Record,
+    /// They get an address from the pool.
+    Pool,
+    /// They boot OSIE for inventory, never a workflow.
+    Boot,
+}
+
+/// Who is believed to be which machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetadataIdentity {
+    /// The source address tells; secrets still need a token.
+    #[default]
+    Address,
+    /// Only a token tells.
+    Token,
+}
+
+/// An inclusive range of addresses, written `10.0.0.10-10.0.0.99`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressRange {
+    /// The first.
+    pub first: Ipv4Addr,
+    /// The last, not below the first.
+    pub last: Ipv4Addr,
+}
+
+impl AddressRange {
+    /// Whether `ip` lies in it.
+    #[must_use]
+    pub fn contains(&self, ip: Ipv4Addr) -> bool {
+        (self.first..=self.last).contains(&ip)
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+impl FromStr for AddressRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fail =
+            || format!("`{text}` is no range of addresses: write FIRST-LAST, as in 10.0.0.10-10.0.0.99");
+        let (first, last) = text.split_once('-').ok_or_else(fail)?;
+        let first = first.trim().parse().map_err(|_| fail())?;
+        let last = last.trim().parse().map_err(|_| fail())?;
+        if first <= last { Ok(Self { first, last }) } else { Err(fail()) }
+    }
+}
+
+impl Serialize for AddressRange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for AddressRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}

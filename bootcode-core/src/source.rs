@@ -1,0 +1,124 @@
+//! What protocols look up for each request: machines, networks and work. Cheap, idempotent, asked many times a boot.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    document::{Hardware, Network},
+    mac::MacAddr,
+};
+
+/// How a machine is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HardwareKey {
+    /// One of its interfaces' hardware address.
+    Mac(MacAddr),
+    /// One of its interfaces' network address.
+    Ip(IpAddr),
+    /// Its name.
+    Name(String),
+    /// Option 97 (RFC 4578 2.3): the SMBIOS UUID.
+    MachineId([u8; 16]),
+}
+
+/// How a network is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NetworkKey {
+    /// The `giaddr` of a relay agent.
+    Relay(Ipv4Addr),
+    /// A link selection sub-option (RFC 3527) or option 118.
+    Link(Ipv4Addr),
+    /// An address of the interface that received the packet.
+    Interface(Ipv4Addr),
+    /// The network that contains this address.
+    Of(IpAddr),
+}
+
+/// A source could not answer. On the wire this is silence, never "unknown machine".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The backend does not answer.
+    #[error("the source of {what} does not answer: {message}")]
+    Unavailable {
+        /// What was asked for.
+        what: &'static str,
+        /// The backend's words.
+        message: String,
+    },
+    /// More than one fits.
+    #[error("more than one {what} fits: {names:?}")]
+    Ambiguous {
+        /// What was asked for.
+        what: &'static str,
+        /// Those that fit.
+        names: Vec<String>,
+    },
+}
+
+/// Machines, their profile merged in.
+#[async_trait]
+pub trait HardwareSource: Send + Sync {
+    /// The machine with this key.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    async fn find(&self, key: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError>;
+}
+
+/// Networks.
+#[async_trait]
+pub trait NetworkSource: Send + Sync {
+    /// The network with this key.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    async fn network(&self, key: NetworkKey) -> Result<Option<Arc<Network>>, SourceError>;
+}
+
+/// What there is to do on machines.
+#[async_trait]
+pub trait WorkSource: Send + Sync {
+    /// The work of this machine.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    async fn work(&self, hardware: &Hardware) -> Result<Work, SourceError>;
+}
+
+/// What there is to do on one machine (DESIGN: netboot policy).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Work {
+    /// Nothing: it boots its own disk.
+    #[default]
+    Idle,
+    /// A workflow is open and has an unfinished task for it: OSIE, which works.
+    Provision {
+        /// The workflow's name.
+        workflow: String,
+    },
+    /// A workflow stopped, or is held after it wrote to a disk: OSIE, which waits.
+    Wait {
+        /// The workflow's name.
+        workflow: String,
+        /// Why, in one line.
+        reason: String,
+    },
+}
+
+/// For embedders without a workflow engine: every machine is idle.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoWork;
+
+#[async_trait]
+impl WorkSource for NoWork {
+    async fn work(&self, _: &Hardware) -> Result<Work, SourceError> {
+        Ok(Work::Idle)
+    }
+}

@@ -1,0 +1,3 @@
+//! YAML, read and written in one place.
+
+pub mod duration;
