@@ -1,5 +1,7 @@
 //! The one function that decides what a machine boots (I7).
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -37,8 +39,27 @@ pub struct Client {
 /// What is the same for every machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
-    /// Where machines reach our HTTP: `http://192.168.99.1:7080`, no slash at the end.
-    pub base_url: String,
+    /// Where machines reach us: `advertise`, or our interfaces' addresses. At least one.
+    pub addresses: Vec<Ipv4Addr>,
+    /// The port of the machines' HTTP.
+    pub http_port: u16,
+}
+
+impl Site {
+    /// Our address for machines of this network: the one inside it, else the first.
+    #[must_use]
+    pub fn address(&self, network: Option<&Network>) -> Ipv4Addr {
+        let inside =
+            |address: &&Ipv4Addr| network.is_some_and(|network| network.spec.cidr.contains(*address));
+        let address = self.addresses.iter().find(inside).or_else(|| self.addresses.first());
+        address.copied().unwrap_or(Ipv4Addr::UNSPECIFIED)
+    }
+
+    /// Where machines of this network reach our HTTP: `http://192.168.99.1:7080`, no slash at the end.
+    #[must_use]
+    pub fn base_url(&self, network: Option<&Network>) -> String {
+        format!("http://{}:{}", self.address(network), self.http_port)
+    }
 }
 
 /// All that the decision takes.
@@ -101,10 +122,12 @@ pub fn plan_boot(ask: &BootAsk<'_>, _now: Timestamp) -> BootStep {
     }
     match ask.client.stage {
         Stage::Ipxe => BootStep::Script {
-            url: format!("{}/ipxe/script/{}/auto.ipxe", ask.site.base_url, ask.client.mac),
+            url: format!("{}/ipxe/script/{}/auto.ipxe", ask.site.base_url(ask.network), ask.client.mac),
         },
         Stage::Firmware | Stage::HttpBoot => match ask.client.arch.and_then(nbp) {
-            Some(file) => BootStep::Nbp { file, url: format!("{}/ipxe/binary/{file}", ask.site.base_url) },
+            Some(file) => {
+                BootStep::Nbp { file, url: format!("{}/ipxe/binary/{file}", ask.site.base_url(ask.network)) }
+            }
             None => BootStep::Refuse(Reason::NoNbp),
         },
     }

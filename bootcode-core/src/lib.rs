@@ -23,12 +23,12 @@ pub mod document;
 // pub mod engine;
 pub mod files;
 pub mod image;
-// pub mod ipxe;
+pub mod ipxe;
 pub mod journal;
 pub mod limits;
 pub mod mac;
 pub mod policy;
-// pub mod session;
+pub mod session;
 // #[cfg(feature = "engine")]
 // pub mod snapshot;
 pub mod source;

@@ -6,7 +6,7 @@ mod chain;
 // mod dir;
 mod memory;
 mod name;
-// mod rendered;
+mod rendered;
 
 pub use blob::{Blob, Body, ReadAt};
 pub use chain::Chain;
@@ -14,7 +14,7 @@ pub use chain::Chain;
 // pub use dir::Dir;
 pub use memory::Memory;
 pub use name::{FileName, FileNameError};
-// pub use rendered::Rendered;
+pub use rendered::{Rendered, RenderedParts};
 
 use std::{net::IpAddr, sync::Arc};
 

@@ -1,0 +1,170 @@
+//! Files made for the machine that asks: iPXE scripts. `plan_boot` decides, this only writes it down.
+
+use std::{net::IpAddr, sync::Arc};
+
+use async_trait::async_trait;
+
+use super::{Blob, FileError, FileRequest, FileSource, memory::content_tag};
+use crate::{
+    arch::Arch,
+    boot::{BootAsk, BootStep, Client, Site, Stage},
+    clock::Clock,
+    document::{Hardware, LocalBoot, Network},
+    ipxe,
+    mac::MacAddr,
+    policy::BootPolicy,
+    session::{BootSessions, Entropy, Sealer},
+    source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, WorkSource},
+    timeline::{BootEvent, BootEventKind, BootRecorder, Reason, Subject},
+};
+
+/// What scripts are made from.
+#[derive(Clone)]
+pub struct RenderedParts {
+    /// Machines.
+    pub hardware: Arc<dyn HardwareSource>,
+    /// Their networks.
+    pub networks: Arc<dyn NetworkSource>,
+    /// Their work.
+    pub work: Arc<dyn WorkSource>,
+    /// Who decides.
+    pub policy: Arc<dyn BootPolicy>,
+    /// Where machines reach us.
+    pub site: Site,
+    /// Who did DHCP just now.
+    pub sessions: Arc<BootSessions>,
+    /// Makes boot tokens.
+    pub sealer: Sealer,
+    /// Randomness of tokens.
+    pub entropy: Entropy,
+    /// The timeline.
+    pub recorder: Arc<dyn BootRecorder>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// iPXE scripts by machine: `<mac>/auto.ipxe`, and `auto.ipxe` for the machine with the asking address.
+#[derive(Clone)]
+pub struct Rendered {
+    parts: RenderedParts,
+}
+
+impl Rendered {
+    /// Made from these parts.
+    #[must_use]
+    pub const fn new(parts: RenderedParts) -> Self {
+        Self { parts }
+    }
+
+    async fn machine(&self, key: &HardwareKey) -> Result<Arc<Hardware>, Reason> {
+        match self.parts.hardware.find(key).await {
+            Ok(Some(hardware)) => Ok(hardware),
+            Ok(None) => Err(Reason::UnknownMachine),
+            Err(error) => Err(reason(&error)),
+        }
+    }
+
+    async fn script(&self, mac: Option<MacAddr>, peer: IpAddr) -> Result<(&'static str, String), Reason> {
+        let parts = &self.parts;
+        let hardware = self.machine(&mac.map_or(HardwareKey::Ip(peer), HardwareKey::Mac)).await?;
+        let mac = match mac {
+            Some(mac) => mac,
+            None => hardware.netboot_interface().ok_or(Reason::NetbootOff)?.mac,
+        };
+        let interface = hardware.interface(mac).ok_or(Reason::UnknownMachine)?;
+        let network = match interface.ip {
+            Some(ip) => parts.networks.network(NetworkKey::Of(ip.into())).await.map_err(|e| reason(&e))?,
+            None => None,
+        };
+        let work = parts.work.work(&hardware).await.map_err(|e| reason(&e))?;
+        let now = parts.clock.now();
+        let ask = BootAsk {
+            client: Client { mac, arch: None, stage: Stage::Ipxe },
+            hardware: Some(&hardware),
+            network: network.as_deref(),
+            work: &work,
+            site: &parts.site,
+        };
+        match parts.policy.plan(&ask, now) {
+            BootStep::Script { .. } | BootStep::Nbp { .. } => {
+                let token = parts.sessions.boot_token(
+                    &hardware.name,
+                    mac,
+                    peer,
+                    &parts.sealer,
+                    &parts.entropy,
+                    now,
+                )?;
+                let base_url = parts.site.base_url(network.as_deref());
+                let arguments = osie_arguments(&hardware, mac, network.as_deref(), &base_url, &token);
+                let arch = hardware.spec.arch.unwrap_or(Arch::X86_64).name();
+                let script = ipxe::osie(&base_url, arch, &hardware.name, &arguments)
+                    .map_err(|_| Reason::IllegalRequest)?;
+                Ok(("osie", script))
+            }
+            BootStep::LocalDisk { how: LocalBoot::Sanboot } => Ok(("local-disk", ipxe::sanboot())),
+            BootStep::LocalDisk { .. } => Ok(("local-disk", ipxe::exit())),
+            BootStep::Refuse(reason) => Err(reason),
+        }
+    }
+
+    fn record(&self, mac: Option<MacAddr>, peer: IpAddr, kind: BootEventKind) {
+        let subject = mac.map_or(Subject::Ip(peer), Subject::Mac);
+        self.parts.recorder.record(BootEvent { at: self.parts.clock.now(), subject, kind });
+    }
+}
+
+#[async_trait]
+impl FileSource for Rendered {
+    async fn open(&self, request: &FileRequest) -> Result<Option<Blob>, FileError> {
+        let name = request.name.as_str();
+        let mac = match name.split_once('/') {
+            None if name == "auto.ipxe" => None,
+            Some((mac, "auto.ipxe")) => match mac.parse() {
+                Ok(mac) => Some(mac),
+                Err(_) => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        match self.script(mac, request.peer).await {
+            Ok((boots, script)) => {
+                self.record(mac, request.peer, BootEventKind::ScriptServed { boots: boots.to_owned() });
+                let tag = content_tag(script.as_bytes());
+                Ok(Some(Blob::memory(script, tag)))
+            }
+            Err(reason) => Err(FileError::Refused { name: name.to_owned(), reason }),
+        }
+    }
+}
+
+/// The kernel command line that tells OSIE its network, its server and its token; no DHCP follows.
+fn osie_arguments(
+    hardware: &Hardware,
+    mac: MacAddr,
+    network: Option<&Network>,
+    base_url: &str,
+    token: &str,
+) -> Vec<String> {
+    let mut arguments = hardware.spec.kernel_args.clone();
+    arguments.push(format!("bootcode.server={base_url}"));
+    arguments.push(format!("bootcode.worker={}", hardware.name));
+    arguments.push(format!("bootcode.token={token}"));
+    arguments.push(format!("bootcode.mac={mac}"));
+    let ip = hardware.interface(mac).and_then(|interface| interface.ip);
+    if let Some((ip, network)) = ip.zip(network) {
+        arguments.push(format!("bootcode.addr={ip}/{}", network.spec.cidr.prefix_len()));
+        arguments.extend(network.spec.gateway.map(|gateway| format!("bootcode.gw={gateway}")));
+        let servers: Vec<String> = network.spec.dns.servers.iter().map(ToString::to_string).collect();
+        if !servers.is_empty() {
+            arguments.push(format!("bootcode.dns={}", servers.join(",")));
+        }
+    }
+    arguments
+}
+
+const fn reason(error: &SourceError) -> Reason {
+    match error {
+        SourceError::Unavailable { .. } => Reason::StoreAway,
+        SourceError::Ambiguous { .. } => Reason::Ambiguous,
+    }
+}

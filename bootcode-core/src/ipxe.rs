@@ -1,0 +1,94 @@
+//! iPXE scripts. No value from a document can add a line or a command: what does not fit into a word is refused.
+
+use std::fmt::Write as _;
+
+/// A value cannot stand in a script.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{value}` cannot stand in an iPXE script: it holds a space, a control character, `$`, `\\`, `#`, `|`, `&` or a quote"
+)]
+pub struct UnsafeValue {
+    /// The value, shortened.
+    pub value: String,
+}
+
+/// The script that starts OSIE.
+///
+/// `base_url` is the server's; `arch` picks the files; `arguments` are the kernel's, each one word.
+///
+/// # Errors
+/// [`UnsafeValue`] where an argument is no plain word.
+pub fn osie(base_url: &str, arch: &str, hardware: &str, arguments: &[String]) -> Result<String, UnsafeValue> {
+    for word in [base_url, arch, hardware].into_iter().chain(arguments.iter().map(String::as_str)) {
+        check_word(word)?;
+    }
+    let mut script = String::from("#!ipxe\n");
+    let _ = writeln!(script, "echo Bootcode: {hardware} boots OSIE from {base_url}");
+    let _ = writeln!(script, "imgfree");
+    let _ = writeln!(
+        script,
+        "kernel {base_url}/osie/vmlinuz-{arch} initrd=initramfs-{arch} {} || goto failed",
+        arguments.join(" ")
+    );
+    let _ = writeln!(script, "initrd {base_url}/osie/initramfs-{arch} || goto failed");
+    let _ = writeln!(script, "boot || goto failed");
+    let _ = writeln!(script, ":failed");
+    let _ =
+        writeln!(script, "echo Bootcode: OSIE could not be loaded, see the server's timeline of {hardware}");
+    let _ = writeln!(script, "sleep 5");
+    let _ = writeln!(script, "exit 1");
+    Ok(script)
+}
+
+/// The script that leaves iPXE, so that the firmware goes on with the next entry of its boot order.
+///
+/// UEFI's boot manager goes on only after an error, BIOS after any return; `exit 1` serves both.
+#[must_use]
+pub fn exit() -> String {
+    "#!ipxe\necho Bootcode: the machine boots its own disk\nexit 1\n".to_owned()
+}
+
+/// The script that boots the first disk from iPXE itself (BIOS).
+#[must_use]
+pub fn sanboot() -> String {
+    "#!ipxe\necho Bootcode: the machine boots its own disk\nsanboot --no-describe --drive 0x80 || exit 1\n"
+        .to_owned()
+}
+
+fn check_word(word: &str) -> Result<(), UnsafeValue> {
+    let bad = |c: char| c.is_control() || c.is_whitespace() || "$\\#|&\"'".contains(c);
+    if word.is_empty() || word.chars().any(bad) {
+        return Err(UnsafeValue { value: word.chars().take(60).collect() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_loads_kernel_and_initramfs_and_says_so_when_it_cannot() {
+        let arguments = ["console=ttyS0,115200n8".to_owned(), "bootcode.worker=node-1".to_owned()];
+        let script = osie("http://192.168.99.1:7080", "x86_64", "node-1", &arguments).unwrap();
+        insta::assert_snapshot!(script, @r"
+        #!ipxe
+        echo Bootcode: node-1 boots OSIE from http://192.168.99.1:7080
+        imgfree
+        kernel http://192.168.99.1:7080/osie/vmlinuz-x86_64 initrd=initramfs-x86_64 console=ttyS0,115200n8 bootcode.worker=node-1 || goto failed
+        initrd http://192.168.99.1:7080/osie/initramfs-x86_64 || goto failed
+        boot || goto failed
+        :failed
+        echo Bootcode: OSIE could not be loaded, see the server's timeline of node-1
+        sleep 5
+        exit 1
+        ");
+    }
+
+    #[test]
+    fn no_value_adds_a_line_or_a_command() {
+        for word in ["a\nshell", "a b", "${net0/ip}", "a||shell", "a&&shell", "#x", "'x'", ""] {
+            assert!(osie("http://h", "x86_64", "n", &[word.to_owned()]).is_err(), "{word:?}");
+        }
+    }
+}

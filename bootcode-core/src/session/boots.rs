@@ -1,0 +1,132 @@
+//! Which address just did DHCP for which machine, and the boot token it was given.
+
+use std::{collections::HashMap, net::IpAddr, sync::Mutex, time::Duration};
+
+use super::{Claims, Entropy, Sealer, Use, random_id};
+use crate::{clock::Timestamp, mac::MacAddr, timeline::Reason};
+
+/// Machines remembered; far more than boot within an hour.
+const MACHINES: usize = 131_072;
+/// How long a DHCP exchange lets a machine fetch its script. Large firmware sits some minutes in its boot menu.
+const EXCHANGE: Duration = Duration::from_secs(3600);
+/// How long a script that is fetched again has the same token.
+const REFETCH: Duration = Duration::from_secs(600);
+/// How long a boot token can be redeemed: until OSIE has started, on the slowest server that we know of.
+const BOOT_TOKEN: Duration = Duration::from_secs(3600);
+
+/// The DHCP exchanges of machines that boot just now.
+#[derive(Debug, Default)]
+pub struct BootSessions {
+    boots: Mutex<HashMap<MacAddr, Boot>>,
+}
+
+#[derive(Debug)]
+struct Boot {
+    /// `None`: another server leases, the first that asks is the machine.
+    ip: Option<IpAddr>,
+    at: Timestamp,
+    token: Option<(String, Timestamp)>,
+}
+
+impl BootSessions {
+    /// Without any.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A machine was ACKed an address, or asked another server for one: a new boot begins.
+    pub fn saw_ack(&self, mac: MacAddr, ip: IpAddr, now: Timestamp) {
+        self.begin(mac, Some(ip), now);
+    }
+
+    /// A machine that another server leases to sent a DISCOVER: the first address that asks for its script will be its own.
+    pub fn saw_discover(&self, mac: MacAddr, now: Timestamp) {
+        self.begin(mac, None, now);
+    }
+
+    fn begin(&self, mac: MacAddr, ip: Option<IpAddr>, now: Timestamp) {
+        let mut boots = self.boots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if boots.len() >= MACHINES {
+            boots.retain(|_, boot| !passed(boot.at, EXCHANGE, now));
+        }
+        if boots.len() < MACHINES || boots.contains_key(&mac) {
+            boots.insert(mac, Boot { ip, at: now, token: None });
+        }
+    }
+
+    /// The boot token of the machine `hardware` whose interface is `mac`, for the address `peer`.
+    ///
+    /// # Errors
+    /// [`Reason::NoBootSession`] where no DHCP exchange was seen, [`Reason::WrongPeer`] where another address did it.
+    pub fn boot_token(
+        &self,
+        hardware: &str,
+        mac: MacAddr,
+        peer: IpAddr,
+        sealer: &Sealer,
+        entropy: &Entropy,
+        now: Timestamp,
+    ) -> Result<String, Reason> {
+        let mut boots = self.boots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let boot = boots
+            .get_mut(&mac)
+            .filter(|boot| !passed(boot.at, EXCHANGE, now))
+            .ok_or(Reason::NoBootSession)?;
+        if *boot.ip.get_or_insert(peer) != peer {
+            return Err(Reason::WrongPeer);
+        }
+        if let Some((token, minted)) = &boot.token
+            && !passed(*minted, REFETCH, now)
+        {
+            return Ok(token.clone());
+        }
+        let token = sealer.seal(&Claims {
+            used_for: Use::Boot,
+            hardware: hardware.to_owned(),
+            id: random_id(entropy),
+            bound: String::new(),
+            expires: now.as_second().saturating_add(BOOT_TOKEN.as_secs().cast_signed()),
+        });
+        boot.token = Some((token.clone(), now));
+        Ok(token)
+    }
+}
+
+fn passed(since: Timestamp, span: Duration, now: Timestamp) -> bool {
+    now.as_second().saturating_sub(since.as_second()) > span.as_secs().cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    };
+
+    use super::*;
+
+    #[test]
+    fn only_the_address_that_did_dhcp_gets_a_token_and_a_new_exchange_gives_a_new_one() {
+        let (sessions, sealer) = (BootSessions::new(), Sealer::new([1; 32]));
+        let count = AtomicU8::new(0);
+        let entropy: Entropy = Arc::new(move || [count.fetch_add(1, Ordering::Relaxed); 16]);
+        let mac = MacAddr([2, 0, 0, 0, 0, 1]);
+        let [own, other]: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let ask = |peer, second| sessions.boot_token("n", mac, peer, &sealer, &entropy, at(second));
+
+        assert_eq!(ask(own, 0), Err(Reason::NoBootSession));
+        sessions.saw_ack(mac, own, at(0));
+        assert_eq!(ask(other, 1), Err(Reason::WrongPeer));
+        let first = ask(own, 1).unwrap();
+        assert_eq!(ask(own, 600).unwrap(), first, "fetched again in the same boot");
+        sessions.saw_ack(mac, own, at(601));
+        assert_ne!(ask(own, 602).unwrap(), first, "another boot");
+        assert_eq!(ask(own, 602 + 3601), Err(Reason::NoBootSession));
+
+        sessions.saw_discover(mac, at(10_000));
+        assert!(ask(other, 10_001).is_ok(), "pinned to the first that asks");
+        assert_eq!(ask(own, 10_002), Err(Reason::WrongPeer));
+    }
+}
