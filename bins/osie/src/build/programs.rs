@@ -36,6 +36,8 @@ impl Programs {
         ]);
         if options.worker.is_none() {
             command.args(["-p", "bootcode-worker-bin", "--bin", "bootcode-worker"]);
+            // OSIE has no Docker to speak to, so the worker leaves that runtime out.
+            command.args(["--no-default-features", "--features", "bootcode-worker-bin/oci"]);
         }
         // With an explicit target these flags reach the programs only; procedural macros cannot be static.
         command.env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static").env_remove("RUSTFLAGS");
