@@ -1,0 +1,110 @@
+//! What developers run: `cargo xtask lab`, `test`, `osie`, `images`, `setup`.
+
+mod build;
+mod docker;
+mod error;
+mod interrupt;
+mod lab;
+mod local_boot;
+mod osie;
+mod run;
+mod setup;
+mod test;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{TaskError, with_causes};
+use crate::interrupt::Interrupt;
+use crate::lab::plan::LabFlags;
+use crate::run::{cargo, run, step};
+use crate::setup::Consent;
+use crate::test::TestFlags;
+use crate::workspace::Workspace;
+
+/// The tasks of Bootcode's developers.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Provision a blank virtual machine, from PXE to an installed Debian that has phoned home.
+    Lab(LabFlags),
+    /// Run all that continuous integration runs.
+    Test(TestFlags),
+    /// Start a server with defaults beside a dnsmasq on one wire, and see that it sends no DHCP reply.
+    Beside {
+        /// Install missing packages without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Build the in-memory operating system into target/osie.
+    Osie {
+        /// Install missing packages without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Build the actions as an OCI layout into target/images.
+    Images {
+        /// Install missing packages without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Run the benchmarks.
+    Bench {
+        /// Only those whose name contains this.
+        name: Option<String>,
+    },
+    /// Install what the tasks need on this machine.
+    Setup {
+        /// Install without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// What `lab` starts inside its namespaces.
+    #[command(hide = true)]
+    Inside {
+        /// The plan that `lab` wrote.
+        plan: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let workspace = Workspace::locate();
+    let interrupt = Interrupt::listen();
+    match perform(&cli.task, &workspace, &interrupt) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", with_causes(&error));
+            // As a shell counts a program that SIGINT ended.
+            ExitCode::from(if matches!(error, TaskError::Interrupted) { 130 } else { 1 })
+        }
+    }
+}
+
+fn perform(task: &Task, workspace: &Workspace, interrupt: &Interrupt) -> Result<(), TaskError> {
+    match task {
+        Task::Lab(flags) => lab::lab(workspace, flags, interrupt),
+        Task::Test(flags) => test::test(workspace, *flags, interrupt),
+        Task::Beside { yes } => lab::beside(workspace, Consent::from_flag(*yes), interrupt),
+        Task::Osie { yes } => {
+            setup::packages(Consent::from_flag(*yes))?;
+            step("OSIE", || osie::build(workspace))
+        }
+        Task::Images { yes } => {
+            setup::packages(Consent::from_flag(*yes))?;
+            step("action images", || build::images(workspace))
+        }
+        Task::Bench { name } => run(cargo().current_dir(&workspace.root).arg("bench").args(name)),
+        Task::Setup { yes } => setup::everything(workspace, Consent::from_flag(*yes)),
+        Task::Inside { plan } => lab::inside(workspace, plan, interrupt),
+    }
+}

@@ -1,0 +1,104 @@
+//! `cargo xtask test`: all that continuous integration runs, and with `--all` every promise besides.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::docker;
+use crate::error::TaskError;
+use crate::interrupt::Interrupt;
+use crate::lab::plan::{Dhcp, Firmware, LabFlags};
+use crate::lab::{self};
+use crate::run::{cargo, has_program, run, step};
+use crate::setup::{self, Consent};
+use crate::workspace::Workspace;
+
+/// Flags of `cargo xtask test`.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct TestFlags {
+    /// Everything: the other firmware, little memory, a crashing server, a lost data directory, a broken part,
+    /// another DHCP server on the wire.
+    #[arg(long)]
+    pub all: bool,
+    /// Install missing packages without asking.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Runs the tests, the quick ones first; ends at the first that fails.
+///
+/// # Errors
+/// Of the step that failed.
+pub(crate) fn test(workspace: &Workspace, flags: TestFlags, interrupt: &Interrupt) -> Result<(), TaskError> {
+    let consent = Consent::from_flag(flags.yes);
+    setup::packages(consent)?;
+    let cargo_step = |name: &str, arguments: &[&str]| {
+        step(name, || {
+            run(cargo().current_dir(&workspace.root).env("BOOTCODE_TEST_DOCKER", "1").args(arguments))
+        })
+    };
+    cargo_step("formatting", &["fmt", "--all", "--check"])?;
+    cargo_step(
+        "clippy",
+        &["clippy", "--quiet", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
+    )?;
+    step("a Docker engine", || docker::ensure(workspace))?;
+    let runner: &[&str] = if has_program("cargo-nextest") {
+        &["nextest", "run"]
+    } else {
+        &["test", "--lib", "--bins", "--tests"]
+    };
+    cargo_step("tests", &[runner, &["--workspace", "--all-features"]].concat())?;
+    cargo_step("documentation's examples", &["test", "--quiet", "--workspace", "--all-features", "--doc"])?;
+    if has_program("cargo-deny") {
+        cargo_step("dependencies", &["deny", "check", "bans", "licenses", "sources"])?;
+    } else {
+        println!("==> dependencies: skipped, cargo-deny is not installed (cargo install cargo-deny)");
+    }
+    let lab = |name: &str, flags: LabFlags| step(name, || lab::lab(workspace, &flags, interrupt));
+    lab("lab --firmware bios", defaults())?;
+    if flags.all {
+        lab("lab --firmware uefi", LabFlags { firmware: Firmware::Uefi, ..defaults() })?;
+        lab("lab --memory 512", LabFlags { memory: 512, ..defaults() })?;
+        let crash = LabFlags { crash_server: Some("install-root-fs".into()), ..defaults() };
+        lab("lab --crash-server install-root-fs", crash)?;
+        lab("lab --fresh-store", LabFlags { fresh_store: true, ..defaults() })?;
+        step("a broken part fails the lab", || broken(workspace, interrupt))?;
+        step("beside another DHCP server", || lab::beside(workspace, consent, interrupt))?;
+    }
+    println!("all green");
+    Ok(())
+}
+
+fn defaults() -> LabFlags {
+    LabFlags {
+        firmware: Firmware::Bios,
+        yes: true,
+        memory: 1024,
+        until: None,
+        crash_server: None,
+        dhcp: Dhcp::Own,
+        fresh_store: false,
+        wrong_digest: false,
+    }
+}
+
+/// A root file system that is not what its document says must never be called installed.
+fn broken(workspace: &Workspace, interrupt: &Interrupt) -> Result<(), TaskError> {
+    const CHECK: &str = "a wrong digest fails the installation";
+    let failed = |found: String| TaskError::Check { check: CHECK, found };
+    match lab::lab(workspace, &LabFlags { wrong_digest: true, ..defaults() }, interrupt) {
+        Ok(()) => return Err(failed("the machine was provisioned".into())),
+        Err(TaskError::Lab { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let path = workspace.target.join("lab/bios/report.json");
+    let text = fs::read_to_string(&path).map_err(TaskError::file("reading", &path))?;
+    let report: Value = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    let cause = report["cause"].as_str().unwrap_or_default();
+    if report["stage"] == "installed" && cause.contains("install-root-fs") {
+        println!("    as it must: {cause}");
+        return Ok(());
+    }
+    Err(failed(format!("the lab failed at {} because of {cause:?}", report["stage"])))
+}
