@@ -2,6 +2,20 @@
 
 /// Bytes of one YAML file. A fleet's file of 10,000 machines is near 4 MiB; more belongs into several files.
 pub const YAML_FILE_BYTES: usize = 16 << 20;
+/// Nodes of one YAML file: 10,000 machines of about 100 keys and values each, and as much again.
+pub const YAML_NODES: usize = 2_000_000;
+/// Nodes that aliases and merge keys of one file may add; people share a block of some lines, bombs multiply.
+pub const YAML_ALIAS_NODES: usize = 100_000;
+/// How deep YAML may nest; documents go 8 deep, user data some more.
+pub const YAML_DEPTH: usize = 64;
+/// Faults that are listed at once; more do not fit on a screen and usually have one cause.
+pub const FAULTS: usize = 200;
+/// Characters of a value that a fault repeats.
+pub const FAULT_VALUE_CHARS: usize = 60;
+/// Rounds of `range` in one template; a fleet's list has thousands, an endless loop has no end.
+pub const TEMPLATE_ITERATIONS: u64 = 100_000;
+/// Bytes of a name in a template, the bound that Tinkerbell has.
+pub const TEMPLATE_NAME_BYTES: usize = 199;
 /// Bytes of a template before rendering; Tinkerbell's own are below 16 KiB.
 pub const TEMPLATE_BYTES: usize = 256 << 10;
 /// Bytes of a rendered template, the bound that Tinkerbell has.
@@ -28,3 +42,31 @@ pub const INTERRUPTIONS: u32 = 3;
 pub const PULL_SECONDS: u64 = 600;
 /// Disks that one machine may report; large storage servers have about a hundred.
 pub const INVENTORY_DISKS: usize = 1024;
+/// Seconds after an attempt's deadline in which its report still counts: the worker kills the container, spools and reports.
+pub const REPORT_GRACE_SECONDS: u64 = 120;
+/// Seconds after the server's start in which no attempt is given up: workers report what ended while it was away.
+pub const START_GRACE_SECONDS: u64 = 120;
+/// Bytes of one machine's inventory as JSON: 1024 disks with their paths.
+pub const INVENTORY_BYTES: usize = 512 << 10;
+/// Characters of a nonce or boot id; ours have 32 and 36.
+pub const SESSION_ID_CHARS: usize = 128;
+/// Boot tokens of one machine that are remembered as redeemed until they expire; a machine boots OSIE some times an hour at most.
+pub const REDEEMED_TOKENS: usize = 64;
+/// Seconds that a worker's session lasts; each boot opens its own, and a stopped workflow may wait for its operator for long.
+pub const SESSION_SECONDS: u64 = 30 * 86_400;
+/// Seconds that a machine may read its metadata with an action's token: the installed system calls home with it too.
+pub const INSTANCE_TOKEN_SECONDS: u64 = 30 * 86_400;
+/// How often a workflow's command is decided again after another writer was first.
+pub const DECIDE_ROUNDS: u32 = 16;
+/// Seconds that a claim waits for work before it is answered with `Wait`; below the 30 s after which proxies give up.
+pub const CLAIM_SECONDS: u64 = 20;
+/// Milliseconds between two heartbeats of a worker.
+pub const HEARTBEAT_MS: u64 = 5_000;
+/// Bytes of one machine's timeline: `TIMELINE_EVENTS` of some 200 bytes each.
+pub const TIMELINE_BYTES: u64 = 2 << 20;
+/// Commits that a store keeps for watchers that fell behind.
+pub const STORE_CHANGES: u64 = 10_000;
+/// Commits that wait for one slow watcher before it has to list again.
+pub const WATCH_QUEUE: usize = 1024;
+/// Batches that one fsync of the embedded store carries: more would make the first of them wait too long.
+pub const STORE_GROUP: usize = 256;

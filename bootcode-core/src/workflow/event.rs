@@ -78,6 +78,9 @@ pub enum Event {
         outcome: Outcome,
         /// How long the container ran.
         ran_ms: u64,
+        /// What is on the armed disks now, where the worker told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        installation: Option<String>,
     },
     /// The server gave an attempt up: nobody reported in time.
     ActionTimedOut {

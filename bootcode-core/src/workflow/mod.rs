@@ -1,10 +1,29 @@
 //! Workflows: the log that is their truth, the rules that extend it, and the port that workers speak to.
 
+mod apply;
+mod assignment;
+mod command;
+mod decide;
+mod disk_match;
+mod disks;
 mod event;
+mod machine;
 mod service;
+mod state;
+mod status;
+#[cfg(test)]
+mod tests;
+mod work;
 
+pub use command::{Command, Machine, Rejection};
+pub use decide::{decide, next_deadline};
+pub use disks::{installation, writable};
 pub use event::{Armed, Event, FailureReason, Hold, Recorded};
+pub use machine::verify;
 pub use service::{
     Assignment, Claim, DiskReport, Heartbeat, Hello, Inventory, LogChunk, MachineAction, Namespaces, Outcome,
     Report, ReportAck, ServiceError, Session, WorkflowService, WritableDisk,
 };
+pub use state::{ActionPhase, ActionState, Open, Phase, Plan, Seen, State};
+pub use status::{ActionStatus, Status};
+pub use work::{waits_because, work_for};

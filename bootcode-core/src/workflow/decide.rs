@@ -1,0 +1,345 @@
+//! The rules: which events a command adds to a workflow's log. Pure (I1); the engine appends what this returns.
+
+use super::{
+    Command, Event, Hold, Machine, Outcome, Recorded, Rejection, Report, State, disks, machine,
+    state::{ActionPhase, seconds_after},
+};
+use crate::{
+    clock::Timestamp,
+    document::Overwrite,
+    limits::{FAILURE_TEXT_BYTES, INTERRUPTIONS, PULL_SECONDS, REPORT_GRACE_SECONDS, START_GRACE_SECONDS},
+    template::OnInterrupt,
+};
+
+/// The events that `command` adds to the log of `state`; none where it changes nothing.
+///
+/// # Errors
+/// See [`Rejection`]: the command is refused and changes nothing.
+pub fn decide(state: &State, command: Command<'_>, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+    let mut draft = Draft { state: state.clone(), events: Vec::new(), now };
+    match command {
+        Command::Create { .. } => draft.create(&command)?,
+        _ if state.plan.is_none() => return Err(Rejection::Unknown { workflow: state.name.clone() }),
+        Command::Hold { reason } => draft.hold(reason),
+        Command::Release => draft.release()?,
+        Command::WorkerHello { machine } => draft.seen(&machine),
+        Command::Claim { machine, digest } => draft.claim(&machine, digest),
+        Command::Report { worker, report } => draft.report(worker, report)?,
+        Command::Tick { up_since } => draft.tick(up_since),
+        Command::Retry { from } => draft.retry(from)?,
+        Command::Cancel => draft.cancel()?,
+    }
+    Ok(draft.events)
+}
+
+/// When [`Command::Tick`] will next have an effect.
+#[must_use]
+pub fn next_deadline(state: &State, up_since: Timestamp) -> Option<Timestamp> {
+    if !state.phase.is_open() {
+        return None;
+    }
+    let expires = state.plan.as_ref().filter(|_| !state.begun).map(|plan| plan.expires);
+    let attempt = state.open.as_ref().map(|open| with_grace(open.deadline, up_since));
+    [expires, attempt, whole_deadline(state, up_since)].into_iter().flatten().min()
+}
+
+/// When the server gives the whole up: a worker with an open attempt has some time left to report its end.
+fn whole_deadline(state: &State, up_since: Timestamp) -> Option<Timestamp> {
+    let deadline = state.global_deadline()?;
+    Some(match state.open {
+        Some(_) => with_grace(seconds_after(deadline, REPORT_GRACE_SECONDS), up_since),
+        None => deadline,
+    })
+}
+
+fn with_grace(deadline: Timestamp, up_since: Timestamp) -> Timestamp {
+    deadline.max(seconds_after(up_since, START_GRACE_SECONDS))
+}
+
+/// The state as it will be, and the events that lead there.
+struct Draft {
+    state: State,
+    events: Vec<Event>,
+    now: Timestamp,
+}
+
+impl Draft {
+    fn push(&mut self, event: Event) {
+        let recorded = Recorded { seq: self.state.seq + 1, at: self.now, event };
+        self.state.apply(&recorded);
+        self.events.push(recorded.event);
+    }
+
+    fn create(&mut self, command: &Command<'_>) -> Result<(), Rejection> {
+        let Command::Create { declared, spec, from_directory, hold } = command else { return Ok(()) };
+        let workflow = || self.state.name.clone();
+        if let Some(plan) = &self.state.plan {
+            let same = plan.declared == **declared && *plan.spec == **spec;
+            return if same { Ok(()) } else { Err(Rejection::Exists { workflow: workflow() }) };
+        }
+        if *from_directory && declared.overwrite == Overwrite::Any {
+            return Err(Rejection::OverwriteFromDirectory { workflow: workflow() });
+        }
+        self.push(Event::Created {
+            declared: (*declared).clone(),
+            spec: (*spec).clone(),
+            expires: seconds_after(self.now, declared.expires.as_secs()),
+        });
+        if let Some(reason) = hold {
+            self.push(Event::Held { reason: reason.clone() });
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, reason: Hold) {
+        if self.state.phase.is_open() && self.state.held.is_none() {
+            self.push(Event::Held { reason });
+        }
+    }
+
+    fn release(&mut self) -> Result<(), Rejection> {
+        if !self.state.is_held() {
+            let (workflow, state) = (self.state.name.clone(), self.state.state_name());
+            return Err(Rejection::NotHeld { workflow, state });
+        }
+        self.push(Event::Released);
+        Ok(())
+    }
+
+    /// Notes a machine's boot. Another boot in an attempt's middle means that the machine restarted.
+    fn seen(&mut self, machine: &Machine<'_>) {
+        let worker = &machine.hardware.name;
+        let known = self.state.seen.get(worker).is_some_and(|seen| seen.boot_id == machine.boot_id);
+        if known || self.state.phase.is_terminal() || !self.state.concerns(worker) {
+            return;
+        }
+        self.push(Event::WorkerSeen {
+            worker: worker.clone(),
+            boot_id: machine.boot_id.to_owned(),
+            inventory: machine.inventory.clone(),
+        });
+        if let Some(open) = self.state.open.clone().filter(|open| open.worker == *worker) {
+            let (index, attempt) = (open.index, open.attempt);
+            self.push(Event::ActionInterrupted { index, attempt, boot_id: machine.boot_id.to_owned() });
+            self.after_interruption(index);
+        }
+    }
+
+    fn after_interruption(&mut self, index: u32) {
+        if self.state.cancel_requested {
+            return self.push(Event::Cancelled);
+        }
+        let on_interrupt = self.state.action(index).map(|(_, action)| action.on_interrupt).unwrap_or_default();
+        let interruptions = self.action_count(index, |action| action.interruptions);
+        let message = match on_interrupt {
+            OnInterrupt::Fail => "the machine restarted in its middle, and on-interrupt is `fail`".to_owned(),
+            OnInterrupt::Retry if interruptions > INTERRUPTIONS => {
+                format!("the machine restarted in its middle {interruptions} times")
+            }
+            OnInterrupt::Retry => return,
+        };
+        self.push(Event::Failed { index, message });
+    }
+
+    fn claim(&mut self, machine: &Machine<'_>, digest: Option<String>) {
+        self.expire();
+        self.seen(machine);
+        let worker = &machine.hardware.name;
+        if !self.state.phase.is_open()
+            || self.state.is_held()
+            || self.state.cancel_requested
+            || self.state.open.is_some()
+        {
+            return;
+        }
+        let Some((index, action)) = self
+            .state
+            .next()
+            .filter(|(_, task, _)| task.worker == *worker)
+            .map(|(index, _, action)| (index, action.clone()))
+        else {
+            return;
+        };
+        if let Some(deadline) = self.state.global_deadline()
+            && deadline <= self.now
+        {
+            return self.push(Event::TimedOut { index: None });
+        }
+        match self.admit(machine) {
+            Err(reason) => return self.push(Event::Held { reason }),
+            Ok(disks) => {
+                if action.writes_disks() && self.state.armed.is_empty() && !disks.is_empty() {
+                    self.push(Event::DisksArmed { disks });
+                }
+            }
+        }
+        let attempt = self.action_count(index, |action| action.attempt) + 1;
+        let left = match (self.state.global_deadline(), &self.state.plan) {
+            (Some(deadline), _) => deadline.as_second().saturating_sub(self.now.as_second()).unsigned_abs(),
+            (None, Some(plan)) => plan.spec.global_timeout_s,
+            (None, None) => 0,
+        };
+        let allowed = action.timeout_s.unwrap_or(left).min(left);
+        self.push(Event::ActionStarted {
+            index,
+            attempt,
+            worker: worker.clone(),
+            boot_id: machine.boot_id.to_owned(),
+            digest,
+            deadline: seconds_after(self.now, allowed + PULL_SECONDS + REPORT_GRACE_SECONDS),
+        });
+    }
+
+    /// Whether the workflow may go on on this machine, and the disks that it may write there.
+    fn admit(&self, machine: &Machine<'_>) -> Result<Vec<super::Armed>, Hold> {
+        let hardware = machine.hardware;
+        if !hardware.spec.hold.is_empty() {
+            return Err(Hold::HardwareHeld { text: hardware.spec.hold.clone() });
+        }
+        machine::verify(hardware, machine.inventory)?;
+        let Some(plan) = &self.state.plan else { return Ok(Vec::new()) };
+        if !self.state.writes() {
+            return Ok(Vec::new());
+        }
+        let storage = hardware.spec.storage.as_ref();
+        disks::writable(storage, &plan.declared, &plan.spec, &self.state.armed, machine.inventory)
+    }
+
+    fn report(&mut self, worker: &str, report: &Report) -> Result<(), Rejection> {
+        let (index, attempt) = (report.index, report.attempt);
+        let is_open = self
+            .state
+            .open
+            .as_ref()
+            .is_some_and(|open| open.index == index && open.attempt == attempt && open.worker == worker);
+        let named = self.state.action(index).is_some_and(|(_, action)| action.name == report.action);
+        if !(is_open && named) {
+            let at = usize::try_from(index).unwrap_or(usize::MAX);
+            let repeated = self.state.actions.get(at).is_some_and(|action| action.reported.contains(&attempt));
+            return if repeated && named {
+                Ok(())
+            } else {
+                let (workflow, action) = (self.state.name.clone(), report.action.clone());
+                Err(Rejection::StaleAttempt { workflow, action, attempt })
+            };
+        }
+        self.push(Event::ActionEnded {
+            index,
+            attempt,
+            outcome: bounded(&report.outcome),
+            ran_ms: report.ran_ms,
+            installation: disks::installation(&self.state.armed, &report.disks),
+        });
+        self.after_attempt(index);
+        Ok(())
+    }
+
+    fn after_attempt(&mut self, index: u32) {
+        if self.state.cancel_requested {
+            return self.push(Event::Cancelled);
+        }
+        let at = usize::try_from(index).unwrap_or(usize::MAX);
+        let Some(action) = self.state.actions.get(at) else { return };
+        let (phase, failures, message) = (action.phase, action.failures, action.message.clone());
+        let retries = self.state.action(index).map_or(0, |(_, action)| action.retries);
+        match phase {
+            ActionPhase::Succeeded if self.state.next().is_none() => {
+                self.push(Event::Succeeded { installation: self.state.installation.clone() });
+            }
+            ActionPhase::Succeeded => {}
+            _ if failures <= retries => {}
+            ActionPhase::TimedOut => self.push(Event::TimedOut { index: Some(index) }),
+            _ => self.push(Event::Failed { index, message }),
+        }
+    }
+
+    fn tick(&mut self, up_since: Timestamp) {
+        self.expire();
+        if !self.state.phase.is_open() {
+            return;
+        }
+        let whole = whole_deadline(&self.state, up_since).is_some_and(|deadline| deadline <= self.now);
+        if let Some(open) = self.state.open.clone()
+            && (whole || with_grace(open.deadline, up_since) <= self.now)
+        {
+            self.push(Event::ActionTimedOut { index: open.index, attempt: open.attempt });
+            self.after_attempt(open.index);
+        }
+        if whole && self.state.phase.is_open() {
+            self.push(Event::TimedOut { index: None });
+        }
+    }
+
+    fn expire(&mut self) {
+        let expires = self.state.plan.as_ref().map(|plan| plan.expires);
+        if self.state.phase.is_open() && !self.state.begun && expires.is_some_and(|at| at <= self.now) {
+            self.push(Event::Expired);
+        }
+    }
+
+    fn retry(&mut self, from: Option<&str>) -> Result<(), Rejection> {
+        let (workflow, state) = (self.state.name.clone(), self.state.state_name());
+        if !self.state.phase.is_stopped() {
+            return Err(Rejection::NotStopped { workflow, state });
+        }
+        let stopped_at = self.state.next().map_or(0, |(index, ..)| index);
+        let from = match from {
+            None => stopped_at,
+            Some(name) => {
+                let fail = |detail| Rejection::NoSuchAction {
+                    workflow: workflow.clone(),
+                    action: name.to_owned(),
+                    detail,
+                };
+                let mut actions = (0u32..).zip(self.state.plan.iter().flat_map(|plan| plan.spec.actions()));
+                let found = actions.find(|(_, (_, action))| action.name == name).map(|(index, _)| index);
+                let index = found.ok_or_else(|| fail("it has no such action"))?;
+                if index > stopped_at {
+                    return Err(fail("an action before it has not succeeded"));
+                }
+                index
+            }
+        };
+        self.push(Event::Retried { from });
+        Ok(())
+    }
+
+    fn cancel(&mut self) -> Result<(), Rejection> {
+        if self.state.phase.is_terminal() && !self.state.cancel_requested {
+            let (workflow, state) = (self.state.name.clone(), self.state.state_name());
+            return Err(Rejection::Ended { workflow, state });
+        }
+        if !self.state.cancel_requested {
+            self.push(Event::CancelRequested);
+            if self.state.open.is_none() {
+                self.push(Event::Cancelled);
+            }
+        }
+        Ok(())
+    }
+
+    fn action_count(&self, index: u32, count: impl Fn(&super::ActionState) -> u32) -> u32 {
+        self.state.actions.get(usize::try_from(index).unwrap_or(usize::MAX)).map_or(0, count)
+    }
+}
+
+/// The outcome with its texts cut to what the log keeps.
+fn bounded(outcome: &Outcome) -> Outcome {
+    match outcome.clone() {
+        Outcome::Failed { reason, exit, message, tail } => {
+            Outcome::Failed { reason, exit, message: head(message), tail: last(tail) }
+        }
+        Outcome::TimedOut { tail } => Outcome::TimedOut { tail: last(tail) },
+        short => short,
+    }
+}
+
+fn head(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(FAILURE_TEXT_BYTES));
+    text
+}
+
+fn last(text: String) -> String {
+    let from = text.ceil_char_boundary(text.len().saturating_sub(FAILURE_TEXT_BYTES));
+    text[from..].to_owned()
+}

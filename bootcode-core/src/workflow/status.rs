@@ -1,0 +1,96 @@
+//! A workflow's status as people and programs read it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Armed, State, state::ActionPhase};
+use crate::clock::Timestamp;
+
+/// What `bootcode get workflow NAME -o json` shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The workflow's name.
+    pub name: String,
+    /// The machine.
+    pub hardware: String,
+    /// The Template.
+    pub template: String,
+    /// `Pending`, `Held`, `Running`, `Succeeded`, `Failed`, `TimedOut`, `Cancelled` or `Expired`.
+    pub state: String,
+    /// Why, where the state has a reason.
+    pub reason: Option<String>,
+    /// When it was applied.
+    pub created: Option<Timestamp>,
+    /// Until when it may be started.
+    pub expires: Option<Timestamp>,
+    /// When its first action started, or the first after an operator's retry.
+    pub started: Option<Timestamp>,
+    /// The installation that it made: what `replaces` of a later workflow names.
+    pub installation: Option<String>,
+    /// The disks that it may write.
+    pub disks: Vec<Armed>,
+    /// In the order in which they run.
+    pub actions: Vec<ActionStatus>,
+}
+
+/// An action and its last attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActionStatus {
+    /// The action's name.
+    pub name: String,
+    /// Its task.
+    pub task: String,
+    /// The machine that runs it.
+    pub worker: String,
+    /// Its image as the template names it.
+    pub image: String,
+    /// The number of the last attempt; 0 before the first.
+    pub attempt: u32,
+    /// How far it is.
+    pub state: ActionPhase,
+    /// How long the last ended attempt ran.
+    pub seconds: Option<f64>,
+    /// Why the last attempt ended badly, or nothing.
+    pub message: String,
+}
+
+impl State {
+    /// The status that this state shows.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let plan = self.plan.as_ref();
+        let reason = match &self.held {
+            Some(hold) if self.is_held() => Some(hold.to_string()),
+            _ if self.message.is_empty() => None,
+            _ => Some(self.message.clone()),
+        };
+        Status {
+            name: self.name.clone(),
+            hardware: plan.map(|plan| plan.declared.hardware.clone()).unwrap_or_default(),
+            template: plan.map(|plan| plan.declared.template.clone()).unwrap_or_default(),
+            state: self.state_name().to_owned(),
+            reason,
+            created: plan.map(|plan| plan.created),
+            expires: plan.map(|plan| plan.expires),
+            started: self.started,
+            installation: self.installation.clone(),
+            disks: self.armed.clone(),
+            actions: plan
+                .into_iter()
+                .flat_map(|plan| plan.spec.actions())
+                .zip(&self.actions)
+                .map(|((task, action), state)| ActionStatus {
+                    name: action.name.clone(),
+                    task: task.name.clone(),
+                    worker: task.worker.clone(),
+                    image: action.image.clone(),
+                    attempt: state.attempt,
+                    state: state.phase,
+                    seconds: state.seconds,
+                    message: state.message.clone(),
+                })
+                .collect(),
+        }
+    }
+}
