@@ -14,7 +14,7 @@
 //!                                                               /bin/bootcode-worker, kept alive
 //! ```
 //!
-//! [`build`] makes the two files; [`init`] is what `bootcode-init` runs as process 1. What both
+//! [`build()`] makes the two files; [`init`] is what `bootcode-init` runs as process 1. What both
 //! decide with is pure and stands beside them: [`cmdline`], [`modules`], [`netlink`], [`backoff`].
 //!
 //! ```

@@ -48,10 +48,9 @@ fn move_directory(from: &Path, to: &Path, device: u64) -> Result<(), InitError> 
             continue;
         }
         if meta.is_dir() {
-            fs::DirBuilder::new()
-                .mode(meta.mode())
-                .create(&target)
-                .map_err(InitError::file("make", &target))?;
+            fs::create_dir(&target).map_err(InitError::file("make", &target))?;
+            // Not at the making, where the file mode mask would take the others' right to write from /tmp.
+            fs::set_permissions(&target, meta.permissions()).map_err(InitError::file("make", &target))?;
             move_directory(&path, &target, device)?;
             // One that is still in use stays behind, empty; nothing depends on it.
             let _ = fs::remove_dir(&path);
