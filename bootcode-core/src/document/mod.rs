@@ -1,12 +1,27 @@
 //! Documents: what owners declare. `bootcode/v1` in YAML, camelCase keys, strict.
 
+mod catalog;
+mod check;
+mod diff;
 mod envelope;
 mod hardware;
+mod name;
 mod network;
 mod profile;
+mod read;
+mod resolve;
+mod secret;
+mod set;
+mod size;
 mod template;
 mod workflow;
 
+#[cfg(test)]
+mod tests;
+
+pub use catalog::{Catalog, CompileError};
+pub use check::{Origin, check, validate};
+pub use diff::{Changed, Diff, FieldChange, Id, diff};
 pub use envelope::{API_VERSION, Document, Kind, Metadata, UnknownKind};
 pub use hardware::{
     Disk, Hardware, HardwareSpec, Identity, Instance, Interface, LocalBoot, Os, Partition, PartitionTable,
@@ -16,5 +31,12 @@ pub use network::{
     AddressRange, Dhcp, DhcpMode, Dns, MetadataIdentity, Network, NetworkSpec, UnknownMachines,
 };
 pub use profile::{ProfileError, merge};
+pub use read::read;
+pub use resolve::ResolveError;
+pub use secret::{SecretOrigin, SecretSpec};
+pub use set::{DocumentSet, Entry};
+pub use size::{parse_size, parse_size_range};
 pub use template::TemplateSpec;
 pub use workflow::{Overwrite, WorkflowDocSpec};
+
+pub use crate::yaml::{Fault, Faults};

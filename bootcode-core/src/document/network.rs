@@ -46,6 +46,26 @@ pub struct NetworkSpec {
     pub identity: MetadataIdentity,
 }
 
+impl NetworkSpec {
+    /// Whether a machine may have this address here: inside, and neither the network's own nor the broadcast address.
+    #[must_use]
+    pub fn holds(&self, ip: Ipv4Addr) -> bool {
+        self.cidr.contains(&ip) && ip != self.cidr.network() && ip != self.cidr.broadcast()
+    }
+
+    /// Why it may not.
+    pub(super) fn outside(&self, ip: Ipv4Addr) -> String {
+        let cidr = self.cidr.trunc();
+        if ip == cidr.network() {
+            format!("{ip} is the address of the network {cidr} itself")
+        } else if ip == cidr.broadcast() {
+            format!("{ip} is the broadcast address of {cidr}")
+        } else {
+            format!("{ip} lies outside {cidr}")
+        }
+    }
+}
+
 fn default_lease() -> std::time::Duration {
     std::time::Duration::from_secs(86_400)
 }

@@ -1,0 +1,129 @@
+//! What no document can know alone: references, uniqueness, addresses within networks, and what a Workflow may ask for.
+
+mod hardware;
+mod network;
+mod storage;
+mod template;
+mod unique;
+mod workflow;
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    Document, DocumentSet, Hardware, HardwareSpec, Kind, NetworkSpec, merge,
+    read::read_partly,
+    set::{Entry, Spec},
+};
+use crate::yaml::{Faults, nearest};
+
+/// Where documents come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// An operator's command.
+    Operator,
+    /// A watched directory, which may ask for less (I12).
+    Directory,
+}
+
+/// Reads files and checks them against what is stored, so that everything that is wrong is listed at once.
+///
+/// # Errors
+/// Every fault; then nothing may be applied.
+pub fn validate<N: AsRef<str>, T: AsRef<str>>(
+    files: &[(N, T)],
+    existing: &[Document],
+    origin: Origin,
+) -> Result<DocumentSet, Faults> {
+    let (set, mut faults) = read_partly(files);
+    faults.extend(check(&set, existing, origin));
+    faults.or_ok(set)
+}
+
+/// What is wrong with the documents together, and with those that are stored once these are applied.
+#[must_use]
+pub fn check(new: &DocumentSet, existing: &[Document], origin: Origin) -> Faults {
+    let replaced: HashSet<(Kind, &str)> =
+        new.documents().map(|d| (d.kind, d.metadata.name.as_str())).collect();
+    let stored: Vec<Entry> = existing
+        .iter()
+        .filter(|d| !replaced.contains(&(d.kind, d.metadata.name.as_str())))
+        .map(Entry::stored)
+        .collect();
+    let mut checker = Checker::new(&stored, &new.entries);
+    network::check(&mut checker);
+    hardware::check(&mut checker);
+    template::check(&mut checker, &new.entries);
+    workflow::check(&mut checker, &new.entries, existing, origin);
+    checker.faults.sorted()
+}
+
+/// All documents as they would stand, the stored ones first: of two that collide the new one is at fault.
+struct Checker<'a> {
+    entries: Vec<&'a Entry>,
+    by_name: HashMap<(Kind, &'a str), &'a Entry>,
+    machines: Vec<(&'a Entry, HardwareSpec)>,
+    faults: Faults,
+}
+
+impl<'a> Checker<'a> {
+    fn new(stored: &'a [Entry], new: &'a [Entry]) -> Self {
+        let entries: Vec<&Entry> = stored.iter().chain(new).collect();
+        let by_name =
+            entries.iter().map(|e| ((e.document.kind, e.document.metadata.name.as_str()), *e)).collect();
+        let mut checker = Self { entries, by_name, machines: Vec::new(), faults: Faults::default() };
+        for entry in checker.entries.clone() {
+            if entry.document.kind == Kind::Hardware
+                && let Some(spec) = checker.merged(entry)
+            {
+                checker.machines.push((entry, spec));
+            }
+        }
+        checker
+    }
+
+    fn find(&self, kind: Kind, name: &str) -> Option<&'a Entry> {
+        self.by_name.get(&(kind, name)).copied()
+    }
+
+    /// The document that `path` of `entry` names; a fault where there is none.
+    fn reference(&mut self, entry: &Entry, path: &str, kind: Kind, name: &str) -> Option<&'a Entry> {
+        let found = self.find(kind, name);
+        if found.is_none() {
+            let mut fault = entry.fault(path, format_args!("there is no {kind} `{name}`"));
+            let names = self.by_name.keys().filter(|(k, _)| *k == kind).map(|(_, name)| *name);
+            fault.suggestion = nearest(name, names).map(str::to_owned);
+            self.faults.push(fault);
+        }
+        found
+    }
+
+    fn network(&self, name: &str) -> Option<&'a NetworkSpec> {
+        match &self.find(Kind::Network, name)?.spec {
+            Some(Spec::Network(spec)) => Some(spec),
+            _ => None,
+        }
+    }
+
+    /// The machine's spec over its Profile's.
+    fn merged(&mut self, entry: &'a Entry) -> Option<HardwareSpec> {
+        let profile = match Hardware::profile_of(&entry.document) {
+            Some(name) => Some(self.reference(entry, "spec.profile", Kind::Profile, name)?),
+            None => None,
+        };
+        let name = &entry.document.metadata.name;
+        match merge(name, profile.map(|p| &p.document.spec), &entry.document.spec) {
+            Ok(spec) => Some(spec),
+            Err(error) => {
+                if !entry.faulty && profile.is_none_or(|profile| !profile.faulty) {
+                    let message = format!("with its Profile the machine is not whole: {}", error.source);
+                    self.faults.push(entry.fault("spec", message));
+                }
+                None
+            }
+        }
+    }
+
+    fn fault(&mut self, entry: &Entry, path: &str, message: impl std::fmt::Display) {
+        self.faults.push(entry.fault(path, message));
+    }
+}

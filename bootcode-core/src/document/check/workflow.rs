@@ -1,0 +1,62 @@
+//! Workflows: what they name exists, what they ask for is allowed, and their template fits their machine.
+
+use super::{Checker, Document, Entry, Kind, Origin, Spec, template::in_file};
+use crate::{
+    document::{Catalog, CompileError, Overwrite, WorkflowDocSpec},
+    yaml::Faults,
+};
+
+pub(super) fn check(checker: &mut Checker<'_>, new: &[Entry], existing: &[Document], origin: Origin) {
+    let documents: Vec<&Entry> = checker.entries.clone();
+    let catalog = Catalog::new(documents.iter().map(|entry| &entry.document));
+    for entry in new {
+        let Some(Spec::Workflow(spec)) = &entry.spec else { continue };
+        let name = &entry.document.metadata.name;
+        let applied = existing.iter().find(|d| d.kind == Kind::Workflow && d.metadata.name == *name);
+        if let Some(applied) = applied {
+            if WorkflowDocSpec::from_document(applied).ok().as_ref() != Some(spec) {
+                let message = "a Workflow is not changed once it is applied: give the new one another name";
+                checker.fault(entry, "spec", message);
+            }
+            // Its template was rendered when it was applied.
+            continue;
+        }
+        if spec.overwrite == Overwrite::Any && origin == Origin::Directory {
+            let message =
+                "`any` is for an operator's command only: apply this Workflow with `bootcode apply`";
+            checker.fault(entry, "spec.overwrite", message);
+        }
+        if spec.expires.is_zero() {
+            checker.fault(entry, "spec.expires", "it would expire at once");
+        }
+        for (key, machine) in &spec.hardware_map {
+            if catalog.machine(machine).is_none() {
+                let message =
+                    format!("`{machine}` is no declared machine: write its name or one of its MACs");
+                checker.fault(entry, &format!("spec.hardwareMap.{key}"), message);
+            }
+        }
+        let hardware = checker.reference(entry, "spec.hardware", Kind::Hardware, &spec.hardware);
+        let template = checker.reference(entry, "spec.template", Kind::Template, &spec.template);
+        let (Some(hardware), Some(template)) = (hardware, template) else { continue };
+        // What has faults of its own would only repeat them here.
+        if hardware.faulty
+            || template.faulty
+            || checker.faults.iter().any(|f| f.file == *template.file && f.path.starts_with("spec.data"))
+        {
+            continue;
+        }
+        match catalog.compile(spec) {
+            Ok(_) => {}
+            Err(CompileError::Template { faults, .. }) => {
+                checker.faults.extend(in_file(template, faults, Some(name)));
+            }
+            Err(CompileError::Resolve(error)) => {
+                // A machine that is not whole has its fault already.
+                if checker.machines.iter().any(|(machine, _)| std::ptr::eq(*machine, hardware)) {
+                    checker.faults.extend(Faults(vec![entry.fault("spec", error)]));
+                }
+            }
+        }
+    }
+}

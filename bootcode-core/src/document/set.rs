@@ -1,0 +1,126 @@
+//! The documents of some files, each with the place of everything in it.
+
+use std::{fmt, sync::Arc};
+
+use super::{Document, HardwareSpec, Kind, NetworkSpec, SecretSpec, TemplateSpec, WorkflowDocSpec};
+use crate::yaml::{Fault, Node};
+
+/// Documents that were read together; kind and name occur once.
+#[derive(Debug, Clone, Default)]
+pub struct DocumentSet {
+    pub(super) entries: Vec<Entry>,
+}
+
+/// A document with its file.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What is stored.
+    pub document: Document,
+    /// The file's name as it was given; of a stored document its kind and name.
+    pub file: Arc<str>,
+    pub(super) spec: Option<Spec>,
+    pub(super) node: Node,
+    /// Whether reading it found a fault: what else is wrong may follow from that.
+    pub(super) faulty: bool,
+}
+
+/// A spec in its type.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Spec {
+    Network(NetworkSpec),
+    Profile(Box<HardwareSpec>),
+    Hardware(Box<HardwareSpec>),
+    Template(TemplateSpec),
+    Workflow(WorkflowDocSpec),
+    Secret(SecretSpec),
+}
+
+impl DocumentSet {
+    /// The documents, in the order of the files.
+    pub fn documents(&self) -> impl Iterator<Item = &Document> {
+        self.entries.iter().map(|entry| &entry.document)
+    }
+
+    /// The documents with their files.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The document of this kind and name.
+    #[must_use]
+    pub fn find(&self, kind: Kind, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.is(kind, name))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The documents alone.
+    #[must_use]
+    pub fn into_documents(self) -> Vec<Document> {
+        self.entries.into_iter().map(|entry| entry.document).collect()
+    }
+}
+
+impl Entry {
+    /// A document that is stored already, its file long forgotten.
+    pub(super) fn stored(document: &Document) -> Self {
+        let spec = match document.kind {
+            Kind::Network => serde_json::from_value(document.spec.clone()).map(Spec::Network),
+            Kind::Profile => serde_json::from_value(document.spec.clone()).map(Spec::Profile),
+            Kind::Hardware => serde_json::from_value(document.spec.clone()).map(Spec::Hardware),
+            Kind::Template => serde_json::from_value(document.spec.clone()).map(Spec::Template),
+            Kind::Workflow => serde_json::from_value(document.spec.clone()).map(Spec::Workflow),
+            Kind::Secret => serde_json::from_value(document.spec.clone()).map(Spec::Secret),
+        };
+        Self {
+            document: document.clone(),
+            file: format!("stored {} {}", document.kind, document.metadata.name).into(),
+            spec: spec.ok(),
+            node: Node::from_json(&serde_json::json!({ "spec": document.spec })),
+            faulty: false,
+        }
+    }
+
+    /// Whether it has this kind and name.
+    #[must_use]
+    pub fn is(&self, kind: Kind, name: &str) -> bool {
+        self.document.kind == kind && self.document.metadata.name == name
+    }
+
+    /// A fault at `path` of the document, or at the nearest node above it.
+    #[must_use]
+    pub fn fault(&self, path: &str, message: impl fmt::Display) -> Fault {
+        let position = self.node.nearest(path).position;
+        Fault {
+            file: self.file.to_string(),
+            line: position.line,
+            column: position.column,
+            path: path.to_owned(),
+            message: message.to_string(),
+            suggestion: None,
+        }
+    }
+
+    /// Whether the document itself says something at `path`; its Profile may say it otherwise.
+    pub(super) fn writes(&self, path: &[&str]) -> bool {
+        let mut node = &self.node;
+        path.iter().all(|step| match node.get(step) {
+            Some(next) => {
+                node = next;
+                true
+            }
+            None => false,
+        })
+    }
+}

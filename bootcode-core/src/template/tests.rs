@@ -1,0 +1,278 @@
+//! Templates: the article's, faults with their places, and bounds.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::{document::Hardware, workflow::MachineAction};
+
+const ARTICLE: &str = r#"version: '0.1'
+name: ubuntu_provisioning
+global_timeout: 6000
+tasks:
+- name: "os-installation"
+  worker: "{{.device_1}}"
+  volumes:
+    - /dev:/dev
+    - /dev/console:/dev/console
+    - /lib/firmware:/lib/firmware:ro
+  actions:
+  - name: "disk-wipe"
+    image: disk-wipe:v3
+    timeout: 90
+  - name: "disk-partition"
+    image: disk-partition:v3
+    timeout: 600
+    environment:
+      MIRROR_HOST: 192.168.2.2
+    volumes:
+      - /statedir:/statedir
+  - name: "install-root-fs"
+    image: install-root-fs:v3
+    timeout: 600
+    environment:
+      MIRROR_HOST: 192.168.2.3
+  - name: "install-grub"
+    image: install-grub:v3
+    timeout: 600
+    environment:
+      MIRROR_HOST: 192.168.2.3
+    volumes:
+      - /statedir:/statedir
+"#;
+
+fn machine() -> Hardware {
+    let spec = json!({
+        "interfaces": [{"id": "nic0", "mac": "52:54:00:00:00:01", "network": "lab", "ip": "192.168.99.11", "netboot": true}],
+        "storage": {"disks": [{"id": "a", "device": "/dev/nvme0n1"}, {"id": "k", "device": "/dev/vdb", "keep": true}]},
+        "userData": "password: hunter2",
+    });
+    Hardware {
+        name: "node-1".into(),
+        labels: BTreeMap::new(),
+        spec: crate::document::merge("node-1", None, &spec).unwrap(),
+    }
+}
+
+fn compiled(source: &str, map: &[(&str, &str)]) -> Result<WorkflowSpec, crate::yaml::Faults> {
+    let map = map.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let resolve = |text: &str| match text {
+        "52:54:00:00:00:01" | "node-1" => Some("node-1".to_owned()),
+        "node-2" => Some("node-2".to_owned()),
+        _ => None,
+    };
+    compile("t", source, &TemplateData::new(&machine(), &map, &resolve))
+}
+
+fn rendered(source: &str) -> Result<String, RenderError> {
+    let data = TemplateData::new(&machine(), &BTreeMap::new(), &|_| None).values;
+    GoTemplate.render(source, &data)
+}
+
+#[test]
+fn the_article_s_template_compiles() {
+    let spec = compiled(ARTICLE, &[]).unwrap();
+    assert_eq!((spec.name.as_str(), spec.global_timeout_s), ("ubuntu_provisioning", 6000));
+    assert_eq!((spec.on_success, spec.on_failure), (MachineAction::Reboot, MachineAction::Stay));
+    let actions: Vec<_> =
+        spec.actions().map(|(_, a)| (a.name.as_str(), a.image.as_str(), a.timeout_s)).collect();
+    assert_eq!(
+        actions,
+        [
+            ("disk-wipe", "disk-wipe:v3", Some(90)),
+            ("disk-partition", "disk-partition:v3", Some(600)),
+            ("install-root-fs", "install-root-fs:v3", Some(600)),
+            ("install-grub", "install-grub:v3", Some(600)),
+        ]
+    );
+    let (task, action) = spec.actions().nth(1).unwrap();
+    assert_eq!(task.worker, "node-1");
+    let volumes =
+        ["/dev:/dev", "/dev/console:/dev/console", "/lib/firmware:/lib/firmware:ro", "/statedir:/statedir"];
+    assert_eq!(action.volumes, volumes);
+    assert_eq!(action.environment["MIRROR_HOST"], "192.168.2.2");
+    assert!(action.writes_disks());
+}
+
+#[test]
+fn the_map_names_machines_and_actions_override_their_task() {
+    let source = "
+version: 0.1
+name: n
+global_timeout: 10
+on-success: poweroff
+tasks:
+- name: t
+  worker: '{{.device_1}}'
+  environment: {A: task, B: task}
+  actions:
+  - {name: a, image: x, environment: {A: true, C: 1.0}, retries: 2, on-interrupt: fail, writes: [a], pid: host, on-timeout: [sh]}
+";
+    let spec = compiled(source, &[("device_1", "node-2")]).unwrap();
+    assert_eq!(spec.tasks[0].worker, "node-2");
+    let action = &spec.tasks[0].actions[0];
+    assert_eq!(
+        action.environment,
+        [("A", "true"), ("B", "task"), ("C", "1.0")].map(|(k, v)| (k.into(), v.into())).into()
+    );
+    assert_eq!((action.retries, action.on_interrupt, action.timeout_s), (2, OnInterrupt::Fail, None));
+    assert_eq!(action.namespaces.pid.as_deref(), Some("host"));
+    assert_eq!(spec.on_success, MachineAction::Poweroff);
+}
+
+#[test]
+fn every_fault_of_a_template_is_listed_with_its_place() {
+    let source = "version: '0.2'
+name: n
+global_timeout: 0
+task_timeout: 5
+tasks:
+- name: t
+  worker: ''
+  volumes: [statedir:/statedir, /a:/b:rx, /a]
+  actions:
+  - name: a
+    image: Disk-Wipe:v3
+    timeout: 0
+    retires: 3
+  - name: a
+    image: x
+    timeout: 90s
+    namespaces: {network: bridge}
+    writes: [a, k, b]
+- name: t
+  worker: node-9
+  actions: []
+";
+    let faults = compiled(source, &[]).unwrap_err();
+    insta::assert_snapshot!(faults, @"");
+}
+
+#[test]
+fn faults_of_rendering_name_line_and_column() {
+    let cases = [
+        "a\n{{ if .device_1 }}b",
+        "a\n  {{ end }}",
+        "{{ if .device_1 }}a{{ else }}b{{ else }}c{{ end }}",
+        "{{ define \"x\" }}{{ else }}{{ end }}",
+        "{{ break }}",
+        "a\n{{ .device_1",
+        "{{ \"a\n\" }}",
+        "{{ /* a }}",
+        "a {{ uppper .device_1 }}",
+        "{{ $disk := 1 }}{{ $dsik }}",
+        "{{ if true }}{{ $x := 1 }}{{ end }}{{ $x }}",
+        "{{ template \"x\" }}",
+        "name: n\nworker: {{ .device_2 }}",
+        "{{ if true }}\n{{ .hardware.spec.nothing }}{{ end }}",
+        "a\n{{ index .Hardware.Disks 7 }}",
+        "\n\n{{ b64dec .hardware.spec.userData }}",
+        "{{ lower 1 2 }}",
+        "{{ .hardware.metadata.name.x }}",
+        "{{ range 10 }}{{ end }}{{ .hardware | add 1 }}",
+        "{{ netmaskToPrefixLength \"255.0.255.0\" }}",
+        "{{ fail \"x\" }}",
+    ];
+    let lines: Vec<String> = cases
+        .iter()
+        .map(|source| {
+            let fault = rendered(source).expect_err(source).into_fault("t");
+            assert!(!fault.to_string().contains("hunter2"), "{fault}");
+            format!("{source:?}\n    {fault}")
+        })
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @"");
+}
+
+#[test]
+fn what_only_the_rendering_brought_in_is_never_repeated() {
+    let head =
+        "version: '0.1'\nname: n\nglobal_timeout: 10\ntasks:\n- name: t\n  worker: node-1\n  actions:\n";
+    for action in [
+        "  - {name: a, image: x, timeout: '{{.hardware.spec.userData}}'}\n",
+        "  - {name: a, image: '{{.hardware.spec.userData}}'}\n",
+        "  - {name: a, image: x, '{{.hardware.spec.userData}}': b}\n",
+        "  - {name: a, image: x, {{.hardware.spec.userData}}, {{.hardware.spec.userData}}}\n",
+        "  - {name: a, image: x, volumes: ['{{.hardware.spec.userData}}']}\n",
+        "  - {name: a, image: x, on-interrupt: '{{.hardware.spec.userData}}'}\n",
+        "  - {name: a, image: x, writes: ['{{.hardware.spec.userData}}']}\n",
+        "  - {name: a, image: x, retries: {{.hardware.spec.userData}}}\n",
+        "  - [{name: a, image: x, {{.hardware.spec.userData}}\n",
+        "- name: t\n  worker: '{{.hardware.spec.userData}}'\n  actions: []\n",
+        "  - {{.hardware.spec.userData}}\n  - {{ .hardware.spec.userData | b64dec }}\n",
+    ] {
+        let faults = compiled(&format!("{head}{action}"), &[]).expect_err(action).to_string();
+        assert!(!faults.contains("hunter2"), "{action}: {faults}");
+    }
+}
+
+#[test]
+fn functions_take_their_arguments_in_sprig_s_order() {
+    for (source, expected) in [
+        ("{{ formatPartition \"/dev/sda\" 1 }}", "/dev/sda1"),
+        ("{{ formatPartition (index .Hardware.Disks 0) 2 }}", "/dev/nvme0n1p2"),
+        ("{{ formatPartition \"/dev/disk/by-id/x\" 3 }}", "/dev/disk/by-id/x-part3"),
+        (
+            "{{ contains \"54\" .device_1 }}{{ hasPrefix \"54\" .device_1 }}{{ hasSuffix \":01\" .device_1 }}",
+            "truefalsetrue",
+        ),
+        ("{{ .device_1 | replace \":\" \"-\" | upper }}", "52-54-00-00-00-01"),
+        ("{{ default \"x\" \"\" }}{{ \"y\" | default \"x\" }}", "xy"),
+        ("{{ join \",\" .Hardware.Disks }}", "/dev/nvme0n1,/dev/vdb"),
+        ("{{ b64enc \"a\" }}{{ b64dec \"YQ==\" }}{{ trim \" a \" }}{{ quote \"a\" }}", "YQ==aa\"a\""),
+        ("{{ netmaskToPrefixLength \"255.255.255.0\" }}", "24"),
+        ("{{ toYaml .hardware.metadata }}", "labels: {}\nname: node-1"),
+        ("{{ printf \"%s-%03d\" \"a\" 7 }}{{ print 1 2 }}", "a-0071 2"),
+        ("{{ (index .Hardware.Interfaces 0).DHCP.IP.Address }}", "192.168.99.11"),
+        ("{{ .hardware.spec.hostname | default .hardware.metadata.name }}", "node-1"),
+        ("{{- /* c }} */ -}} a{{ if eq .device_1 \"x\" }}b{{ else if true }}c{{ else }}d{{ end }}", "ac"),
+        ("{{ range $i, $d := .Hardware.Disks }}{{ $i }}{{ if $i }}{{ break }}{{ end }}{{ end }}", "01"),
+        (
+            "{{ with $x := \"a\" }}{{ $x }}{{ end }}{{ define \"d\" }}<{{ . }}>{{ end }}{{ template \"d\" 1 }}",
+            "a<1>",
+        ),
+        ("{{ `}}` }}{{ \"\\\"}}\" }}{{ '\"' }}", "}}\"}}34"),
+    ] {
+        assert_eq!(rendered(source).as_deref(), Ok(expected), "{source}");
+    }
+}
+
+#[test]
+fn hostile_templates_are_refused_within_bounds() {
+    let doubling = format!("{{{{$x := \"aaaaaaaa\"}}}}{}", "{{$x = print $x $x}}".repeat(60));
+    let escapes = format!("{{{{$x := \"<<<<\"}}}}{}", "{{$x = html (print $x $x)}}".repeat(40));
+    for (name, source) in [
+        ("endless loop", "{{range 1000000000}}{{end}}".to_owned()),
+        ("nested loops", "{{range 100000}}{{range 100000}}{{end}}{{end}}".to_owned()),
+        ("a gigabyte", "{{range 90000}}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{{end}}".to_owned()),
+        ("recursion", "{{define \"a\"}}{{template \"a\"}}{{end}}{{template \"a\"}}".to_owned()),
+        ("doubling", doubling),
+        ("growing escapes", escapes),
+        ("width", "{{printf \"%999999999d\" 1}}".to_owned()),
+        ("width by value", "{{printf \"%*d\" 999999999 1}}".to_owned()),
+        ("deep", format!("{}{}", "{{if true}}".repeat(5_000), "{{end}}".repeat(5_000))),
+        ("parentheses", format!("{{{{{}1{}}}}}", "(".repeat(50_000), ")".repeat(50_000))),
+        ("size", "a".repeat(1 << 20)),
+    ] {
+        let begun = Instant::now();
+        assert!(rendered(&source).is_err(), "{name}");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{name}: {:?}", begun.elapsed());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_template_is_rendered_or_refused_without_a_panic(source in "(\\{\\{|\\}\\}|if|else|end|range|\\.a| |\"|`|\\$x|:=|\\||\\(|\\)|é|-|/\\*|\\*/|\n){0,30}") {
+        let _ = rendered(&source);
+    }
+
+    #[test]
+    fn any_text_after_the_version_is_refused_or_read_without_a_panic(tail in "\\PC{0,120}") {
+        let _ = compiled(&format!("version: '0.1'\nname: n\n{tail}"), &[]);
+    }
+}

@@ -1,0 +1,102 @@
+//! Reads a node into a type and lists every fault, not only the first.
+
+use std::collections::HashSet;
+
+use serde::de::DeserializeOwned;
+
+use super::{
+    Fault, Faults, Reveal,
+    de::NodeReader,
+    error::ReadError,
+    load::parse_documents,
+    nearest,
+    node::{Content, Node, Position},
+};
+use crate::limits::FAULTS;
+
+/// Reads a file of one document.
+///
+/// # Errors
+/// Every fault of its shape.
+pub fn from_str<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Faults> {
+    let documents = parse_documents(file, text)?;
+    let empty = Node {
+        position: Position { line: 1, column: 1 },
+        content: Content::Mapping(Vec::new()),
+        id: u32::MAX,
+    };
+    if let [_, second, ..] = documents.as_slice() {
+        return Err(Faults(vec![Fault {
+            file: file.to_owned(),
+            line: second.position.line,
+            column: second.position.column,
+            path: String::new(),
+            message: "a second document begins here; this file holds one".to_owned(),
+            suggestion: None,
+        }]));
+    }
+    let mut faults = Faults::default();
+    let value = read(file, "", documents.first().unwrap_or(&empty), &mut faults).0;
+    match value {
+        Some(value) if faults.is_empty() => Ok(value),
+        _ => Err(faults.sorted()),
+    }
+}
+
+/// Reads a node that stands at the path `root` of its document. What is wrong is added to `faults` and passed over, so that the value, where
+/// there still is one, is that of the returned node, which holds the rest. It serves to look for more faults, nothing else.
+pub fn read<T: DeserializeOwned>(
+    file: &str,
+    root: &str,
+    node: &Node,
+    faults: &mut Faults,
+) -> (Option<T>, Node) {
+    read_revealing(file, root, node, Reveal::All, faults, &|_| false)
+}
+
+/// The same, with a say in what faults may repeat, and with paths whose missing keys are no fault (then there is no value).
+pub(crate) fn read_revealing<T: DeserializeOwned>(
+    file: &str,
+    root: &str,
+    node: &Node,
+    reveal: Reveal<'_>,
+    faults: &mut Faults,
+    may_lack: &dyn Fn(&str) -> bool,
+) -> (Option<T>, Node) {
+    let mut skip = HashSet::new();
+    // Each round finds one fault, or skips one more node.
+    for _ in 0..2 * FAULTS {
+        let error: ReadError = match T::deserialize(NodeReader { node, skip: &skip, reveal }) {
+            Ok(value) if skip.is_empty() => return (Some(value), node.clone()),
+            Ok(value) => return (Some(value), node.without(&skip)),
+            Err(error) => error,
+        };
+        let Some(id) = error.node else {
+            faults.push(error.at(node.id, node.position).into_fault(file, root));
+            return (None, node.without(&skip));
+        };
+        let follows = error.missing.is_some_and(|key| lacks_because_skipped(node, id, key, &skip));
+        let lacking = error.missing.is_some();
+        let fault = error.into_fault(file, root);
+        if !(follows || lacking && may_lack(&fault.path)) {
+            faults.push(fault);
+        }
+        if id == node.id || !skip.insert(id) {
+            break;
+        }
+    }
+    (None, node.without(&skip))
+}
+
+/// Whether the mapping `id` has the key after all, misspelt or with a value that was skipped for a fault of its own.
+fn lacks_because_skipped(node: &Node, id: u32, key: &str, skip: &HashSet<u32>) -> bool {
+    match &node.content {
+        Content::Mapping(entries) if node.id == id => entries
+            .iter()
+            .filter(|(k, v)| skip.contains(&k.value.id) || skip.contains(&v.id))
+            .any(|(k, _)| nearest(&k.value.text, [key]).is_some()),
+        Content::Mapping(entries) => entries.iter().any(|(_, v)| lacks_because_skipped(v, id, key, skip)),
+        Content::Sequence(items) => items.iter().any(|n| lacks_because_skipped(n, id, key, skip)),
+        Content::Scalar { .. } => false,
+    }
+}
