@@ -1,16 +1,22 @@
 //! The store: documents and logs behind one revision, one atomic commit and one watch.
 
-// #[cfg(any(test, feature = "testing"))]
-// pub mod conformance;
-// #[cfg(feature = "engine")]
-// mod memory;
-// #[cfg(feature = "sqlite")]
-// mod sqlite;
+#[cfg(feature = "engine")]
+mod bounds;
+#[cfg(all(feature = "engine", any(test, feature = "testing")))]
+pub mod conformance;
+#[cfg(feature = "engine")]
+mod follow;
+#[cfg(feature = "engine")]
+mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(all(test, feature = "engine"))]
+mod tests;
 
-// #[cfg(feature = "engine")]
-// pub use memory::MemoryStore;
-// #[cfg(feature = "sqlite")]
-// pub use sqlite::SqliteStore;
+#[cfg(feature = "engine")]
+pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 
 use std::pin::Pin;
 

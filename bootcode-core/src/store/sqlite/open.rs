@@ -1,0 +1,112 @@
+//! Opening the file: its lock, its pragmas, its schema's version.
+
+use std::{
+    ffi::OsString,
+    fmt,
+    fs::{File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::super::StoreError;
+
+/// How long a connection waits for another one of this process.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Each brings the schema one version further; `user_version` counts those that were carried out.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE documents (kind TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, value TEXT NOT NULL,
+                            PRIMARY KEY (kind, name)) WITHOUT ROWID;
+    CREATE TABLE heads (log TEXT NOT NULL PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE entries (log TEXT NOT NULL, seq INTEGER NOT NULL, value TEXT NOT NULL,
+                          PRIMARY KEY (log, seq)) WITHOUT ROWID;
+    CREATE TABLE commits (revision INTEGER NOT NULL PRIMARY KEY, changes TEXT NOT NULL);
+"];
+
+/// Takes the lock of the store at `path`.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = OsString::from(path);
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(|error| cannot(path, &format_args!("{error}; the directory must exist and be writable")))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(cannot(path, &"another server has it open; stop that one first, or give this one its own data_dir"))
+        }
+        Err(TryLockError::Error(error)) => Err(cannot(path, &error)),
+    }
+}
+
+/// The writing connection, with the schema of this version.
+pub(super) fn writing(path: &Path) -> Result<Connection, StoreError> {
+    let told = |error: rusqlite::Error| explain(path, &error);
+    let mut connection = Connection::open(path).map_err(told)?;
+    connection.busy_timeout(BUSY).map_err(told)?;
+    integrity(&connection, path, "quick_check")?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(told)?;
+    // FULL: an acknowledged commit survives a loss of power, not only of the process (I4).
+    connection.pragma_update(None, "synchronous", "full").map_err(told)?;
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// A reading connection.
+pub(super) fn reading(path: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    Ok(connection)
+}
+
+/// Runs `quick_check` or `integrity_check`.
+pub(super) fn integrity(connection: &Connection, path: &Path, check: &str) -> Result<(), StoreError> {
+    let first: String = connection
+        .query_row(&format!("PRAGMA {check}(1)"), [], |row| row.get(0))
+        .map_err(|error| explain(path, &error))?;
+    if first == "ok" { Ok(()) } else { Err(damaged(path, &first)) }
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let told = |error: rusqlite::Error| explain(path, &error);
+    let version: usize = connection
+        .query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))
+        .map(|version| usize::try_from(version).unwrap_or(usize::MAX))
+        .map_err(told)?;
+    if version > MIGRATIONS.len() {
+        let known = MIGRATIONS.len();
+        return Err(cannot(
+            path,
+            &format_args!("its schema is version {version}, this program knows {known}; use the newer program"),
+        ));
+    }
+    for (done, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+        let transaction = connection.transaction().map_err(told)?;
+        transaction.execute_batch(migration).map_err(told)?;
+        transaction.pragma_update(None, "user_version", i64::try_from(done + 1).unwrap_or(i64::MAX)).map_err(told)?;
+        transaction.commit().map_err(told)?;
+    }
+    Ok(())
+}
+
+fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => damaged(path, error),
+        _ => cannot(path, error),
+    }
+}
+
+fn damaged(path: &Path, message: &dyn fmt::Display) -> StoreError {
+    StoreError::Damaged { place: path.display().to_string(), message: message.to_string() }
+}
+
+pub(super) fn cannot(path: &Path, message: &dyn fmt::Display) -> StoreError {
+    StoreError::Open { place: path.display().to_string(), message: message.to_string() }
+}
