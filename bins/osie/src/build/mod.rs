@@ -3,7 +3,8 @@
 //! ```text
 //!   packages.rs  apt: which package, fetched into the cache, checked, unpacked
 //!   kernel.rs    kernel image, module closure, tables          programs.rs  our two static programs
-//!   runtime.rs   crun and its shared libraries                 cpio.rs      the archive
+//!   tree.rs      packages with the libraries their programs load   runtime.rs   crun out of such a tree
+//!   cpio.rs      the archive
 //!   initramfs.rs what stands where                             image.rs     build(): all of it, in order
 //! ```
 
@@ -18,8 +19,10 @@ mod options;
 mod packages;
 mod programs;
 mod runtime;
+mod tree;
 
 pub use cpio::{Archive, Entry};
 pub use error::BuildError;
 pub use image::{Built, build};
 pub use options::BuildOptions;
+pub use tree::PackageTree;
