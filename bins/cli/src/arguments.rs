@@ -1,0 +1,104 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use bootcode_api::Endpoint;
+use bootcode_core::document::Kind;
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Declares machines and what they run, and shows what became of it.
+#[derive(Debug, Parser)]
+#[command(name = "bootcode", version, about)]
+pub(crate) struct Arguments {
+    /// The server: unix:PATH, or http://HOST:PORT on the loopback.
+    #[arg(long, global = true, env = "BOOTCODE_SERVER", default_value = "unix:/run/bootcode/api.sock")]
+    pub(crate) server: Endpoint,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Applies documents: all of them, or none when any has a fault.
+    Apply {
+        /// A file or a directory of .yaml files; `-` is standard input. May be repeated.
+        #[arg(short = 'f', long = "file", value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Checks documents without a server.
+    Validate {
+        /// A file or a directory of .yaml files; `-` is standard input. May be repeated.
+        #[arg(short = 'f', long = "file", value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Shows documents and their status.
+    Get {
+        /// network, profile, hardware, template, workflow or secret.
+        kind: Kind,
+        /// One of them; without it all.
+        name: Option<String>,
+        /// How they are shown.
+        #[arg(short = 'o', long = "output", value_enum, default_value_t)]
+        format: Format,
+        /// Hardware with its Profile's fields.
+        #[arg(long)]
+        resolved: bool,
+    },
+    /// Deletes a document that nothing refers to.
+    Delete {
+        /// network, profile, hardware, template or secret.
+        kind: Kind,
+        /// Which.
+        name: String,
+    },
+    /// Prints what the actions of a workflow wrote.
+    Logs {
+        /// The workflow.
+        workflow: String,
+        /// One of its actions; without it all, in order.
+        #[arg(long)]
+        action: Option<String>,
+        /// Goes on until the workflow ends.
+        #[arg(short = 'f', long)]
+        follow: bool,
+    },
+    /// Prints what happened to a machine, from its first packet on.
+    Timeline {
+        /// The machine.
+        hardware: String,
+        /// Goes on until interrupted.
+        #[arg(short = 'f', long)]
+        follow: bool,
+        /// How it is shown; `json` is one event a line.
+        #[arg(short = 'o', long = "output", value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Lets a held workflow go on.
+    Release {
+        /// The workflow.
+        workflow: String,
+    },
+    /// Ends a workflow.
+    Cancel {
+        /// The workflow.
+        workflow: String,
+    },
+    /// Has a stopped workflow continue with the action that failed.
+    Retry {
+        /// The workflow.
+        workflow: String,
+    },
+    /// Waits for a workflow's end; exit code 0 only when it succeeded.
+    Wait {
+        /// The workflow.
+        workflow: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Table,
+    Yaml,
+    Json,
+}

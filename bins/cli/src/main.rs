@@ -1,0 +1,79 @@
+//! `bootcode`, the operator's command.
+
+mod arguments;
+mod documents;
+mod error;
+mod follow;
+mod show;
+mod timeline;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command, Format};
+use bootcode_api::OperatorClient;
+use clap::Parser as _;
+use error::CliError;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            // Help and version are no errors; all else is a wrong command line.
+            return if error.use_stderr() { ExitCode::from(error::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(source) => return CliError::Runtime { source }.report(),
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), CliError> {
+    let client = OperatorClient::new(arguments.server);
+    match arguments.command {
+        Command::Apply { paths } => {
+            let applied = client.apply(&documents::collect(&paths)?).await?;
+            show::applied(&applied)
+        }
+        Command::Validate { paths } => documents::validate(&paths),
+        Command::Get { kind, name: Some(name), format, resolved } => {
+            let document = client.one(kind.name(), &name, resolved).await?;
+            match format {
+                Format::Table => show::table(kind, std::slice::from_ref(&document)),
+                format => show::value(&document, format),
+            }
+        }
+        Command::Get { kind, name: None, format, .. } => {
+            let items = client.list(kind.name()).await?.items;
+            match format {
+                Format::Table => show::table(kind, &items),
+                format => show::value(&items.into(), format),
+            }
+        }
+        Command::Delete { kind, name } => {
+            client.delete(kind.name(), &name).await?;
+            show::line(&format!("deleted {kind}/{name}"))
+        }
+        Command::Logs { workflow, action, follow } => {
+            follow::logs(&client, &workflow, action.as_deref(), follow).await
+        }
+        Command::Timeline { hardware, follow, format } => {
+            timeline::show(&client, &hardware, follow, format).await
+        }
+        Command::Release { workflow } => command(&client, &workflow, "release").await,
+        Command::Cancel { workflow } => command(&client, &workflow, "cancel").await,
+        Command::Retry { workflow } => command(&client, &workflow, "retry").await,
+        Command::Wait { workflow } => follow::wait(&client, &workflow).await,
+    }
+}
+
+async fn command(client: &OperatorClient, workflow: &str, command: &str) -> Result<(), CliError> {
+    let status = client.command(workflow, command).await?;
+    let state = status.get("state").and_then(serde_json::Value::as_str).unwrap_or("unknown");
+    show::line(&format!("{workflow} is {state}"))
+}

@@ -1,0 +1,170 @@
+//! What the data plane reads: an image of the store in memory that follows it, and outlives it (I8).
+
+mod index;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    document::{Hardware, Kind, Network},
+    source::{
+        HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, Work, WorkSource,
+    },
+    store::{Change, Revision, Store, StoreError, Watched},
+    workflow::{State, work_for},
+};
+use index::Index;
+
+/// How long a follower waits before it asks a store again that went away.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+/// The logs that are folded.
+const WORKFLOW_LOGS: &str = "workflow/";
+
+/// Machines, networks and work of a store, in memory.
+#[derive(Debug)]
+pub struct Snapshot {
+    index: RwLock<Index>,
+    revision: watch::Sender<Revision>,
+}
+
+impl Snapshot {
+    /// Reads the whole store once.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn load(store: &dyn Store) -> Result<Arc<Self>, StoreError> {
+        let (index, revision) = read_all(store).await?;
+        Ok(Arc::new(Self { index: RwLock::new(index), revision: watch::Sender::new(revision) }))
+    }
+
+    /// Follows the store until cancelled. While the store is away everything is answered as it last was.
+    pub async fn follow(&self, store: Arc<dyn Store>, cancel: CancellationToken) {
+        while let Some(ended) = cancel.run_until_cancelled(self.follow_once(&*store)).await {
+            if let Err(error) = ended {
+                tracing::warn!(%error, "the store cannot be followed; answers are as of the last revision");
+            }
+            if cancel.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn follow_once(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let from = *self.revision.borrow();
+        let mut commits = store.watch(from).await?;
+        while let Some(watched) = commits.next().await {
+            match watched {
+                Watched::Commit { revision, changes } => {
+                    self.write(|index| changes.iter().for_each(|change| change_index(index, change)));
+                    self.revision.send_replace(revision);
+                }
+                Watched::Compacted => {
+                    let (index, revision) = read_all(store).await?;
+                    self.write(|old| *old = index);
+                    self.revision.send_replace(revision);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns when the snapshot holds everything up to `revision`.
+    pub async fn reached(&self, revision: Revision) {
+        // The sender lives in `self`, so waiting cannot fail while we are borrowed.
+        let _ = self.revision.subscribe().wait_for(|reached| *reached >= revision).await;
+    }
+
+    /// The revision that is held.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        *self.revision.borrow()
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Index) -> T) -> T {
+        look(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Index) -> T) -> T {
+        change(&mut self.index.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+async fn read_all(store: &dyn Store) -> Result<(Index, Revision), StoreError> {
+    let mut index = Index::default();
+    let mut first = None;
+    for kind in [Kind::Network, Kind::Profile, Kind::Hardware] {
+        let (items, revision) = store.list(kind.name()).await?;
+        first.get_or_insert(revision);
+        for stored in items {
+            change_index(&mut index, &Change::Put(stored));
+        }
+    }
+    for log in store.logs(WORKFLOW_LOGS).await? {
+        let entries = store.read(&log, 1).await?;
+        if let Some(seq) = entries.first().map(|entry| entry.seq) {
+            let entries = entries.into_iter().map(|entry| entry.value).collect();
+            change_index(&mut index, &Change::Appended { log, seq, entries });
+        }
+    }
+    // The oldest of the revisions read: what came in between is seen again by the watch, and changes are idempotent.
+    Ok((index, first.unwrap_or_default()))
+}
+
+fn change_index(index: &mut Index, change: &Change) {
+    match change {
+        Change::Put(stored) => index.put(&stored.key, &stored.value),
+        Change::Deleted(key) => index.delete(key),
+        Change::Appended { log, seq, entries } => {
+            if let Some(name) = log.strip_prefix(WORKFLOW_LOGS) {
+                index.append(name, *seq, entries);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl HardwareSource for Snapshot {
+    async fn find(&self, key: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
+        Ok(self.read(|index| index.hardware(key)))
+    }
+}
+
+#[async_trait]
+impl NetworkSource for Snapshot {
+    async fn network(&self, key: NetworkKey) -> Result<Option<Arc<Network>>, SourceError> {
+        let address = match key {
+            NetworkKey::Relay(ip) | NetworkKey::Link(ip) | NetworkKey::Interface(ip) => ip,
+            NetworkKey::Of(std::net::IpAddr::V4(ip)) => ip,
+            NetworkKey::Of(std::net::IpAddr::V6(_)) => return Ok(None),
+        };
+        Ok(self.read(|index| index.network(address)))
+    }
+}
+
+#[async_trait]
+impl WorkSource for Snapshot {
+    async fn work(&self, hardware: &Hardware) -> Result<Work, SourceError> {
+        Ok(self.read(|index| work_for(index.workflows(), hardware)))
+    }
+}
+
+impl Snapshot {
+    /// Every workflow as its log tells it.
+    #[must_use]
+    pub fn workflows(&self) -> Vec<State> {
+        self.read(|index| index.workflows().cloned().collect())
+    }
+
+    /// The machine of this name, its Profile merged in.
+    #[must_use]
+    pub fn hardware(&self, name: &str) -> Option<Arc<Hardware>> {
+        self.read(|index| index.hardware(&HardwareKey::Name(name.to_owned())))
+    }
+}
