@@ -1,0 +1,79 @@
+//! The JSON document at `/metadata`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bootcode_core::document::{Hardware, Network};
+use serde_json::{Value, json};
+
+/// What the document takes from outside the Hardware.
+#[derive(Debug, Clone, Default)]
+pub struct Addresses {
+    /// The machine's Networks by the ids of its interfaces.
+    pub networks: BTreeMap<String, Arc<Network>>,
+    /// Where the server is, without a slash at the end.
+    pub base_url: String,
+    /// Bytes of the file that is installed, where the server has it.
+    pub os_bytes: Option<u64>,
+    /// Where the installed system phones home, its token included; only for who holds a token.
+    pub phone_home: Option<String>,
+}
+
+/// The document of a machine: `{id, hostname, arch, firmware, interfaces, storage, os, instance, phoneHome}`.
+#[must_use]
+pub fn document(hardware: &Hardware, addresses: &Addresses) -> Value {
+    let spec = &hardware.spec;
+    let interfaces: Vec<Value> = spec
+        .interfaces
+        .iter()
+        .map(|interface| {
+            let network = addresses.networks.get(&interface.id);
+            json!({
+                "id": interface.id,
+                "mac": interface.mac,
+                "ip": interface.ip,
+                "prefix": network.map(|network| network.spec.cidr.prefix_len()),
+                "gateway": network.and_then(|network| network.spec.gateway),
+                "dns": network.map_or_else(|| json!({"servers": [], "search": []}), |network| json!(network.spec.dns)),
+                "netboot": interface.netboot,
+            })
+        })
+        .collect();
+    json!({
+        "id": hardware.instance_id(),
+        "hostname": hardware.hostname(),
+        "arch": spec.arch,
+        "firmware": spec.firmware,
+        "interfaces": interfaces,
+        "storage": spec.storage,
+        "os": spec.os.as_ref().map(|os| json!({
+            "url": os_url(&os.image, &addresses.base_url),
+            "sha256": os.sha256,
+            "size": addresses.os_bytes,
+            "kernelArgs": spec.kernel_args,
+        })),
+        "instance": {
+            "tags": spec.instance.tags,
+            "sshKeys": spec.ssh_keys,
+            "userData": spec.user_data,
+            "vendorData": spec.vendor_data,
+        },
+        "phoneHome": addresses.phone_home.as_ref().map(|url| json!({"url": url})),
+    })
+}
+
+/// A URL stays; a name is one of the server's files, its bytes encoded where a path cannot hold them (RFC 3986 3.3).
+fn os_url(image: &str, base_url: &str) -> String {
+    use std::fmt::Write as _;
+    if image.contains("://") {
+        return image.to_owned();
+    }
+    let mut url = format!("{base_url}/files/");
+    for byte in image.trim_start_matches('/').bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            let _ = write!(url, "%{byte:02X}");
+        }
+    }
+    url
+}

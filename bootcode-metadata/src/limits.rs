@@ -1,0 +1,6 @@
+//! Bounds of the metadata service, each with its reason.
+
+/// Bytes of a phone-home call: three or four public keys and some names.
+pub const PHONE_HOME_BYTES: usize = 64 << 10;
+/// Characters of an instance id that is kept: ours have at most 65, those of clouds about 20.
+pub const INSTANCE_ID_CHARS: usize = 128;

@@ -1,0 +1,127 @@
+//! What the answers are made from, and how they are put together.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use bootcode_core::{
+    boot::Site,
+    clock::Clock,
+    document::{Hardware, Network},
+    files::{FileName, FileRequest, FileSource},
+    session::{Claims, Entropy, Sealer, Use, random_id},
+    source::{HardwareSource, NetworkKey, NetworkSource},
+    timeline::{BootEvent, BootEventKind, BootRecorder, Reason, Subject},
+};
+
+use crate::{
+    document::Addresses,
+    refusal::Refusal,
+    request::{Asker, Identified, identify},
+};
+
+/// What the answers are made from.
+#[derive(Clone)]
+pub struct MetadataParts {
+    /// Machines.
+    pub hardware: Arc<dyn HardwareSource>,
+    /// Their networks.
+    pub networks: Arc<dyn NetworkSource>,
+    /// The server's files, for the size of what is installed.
+    pub files: Arc<dyn FileSource>,
+    /// Where machines reach us.
+    pub site: Site,
+    /// Checks and makes tokens.
+    pub sealer: Sealer,
+    /// Randomness of tokens.
+    pub entropy: Entropy,
+    /// The timeline.
+    pub recorder: Arc<dyn BootRecorder>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl MetadataParts {
+    /// The machine that asks for `path`, which holds no token; a refusal is recorded.
+    pub(crate) async fn identify(
+        &self,
+        token: Option<&str>,
+        peer: SocketAddr,
+        path: &str,
+    ) -> Result<Identified, Refusal> {
+        let asker = Asker { token, peer: peer.ip().to_canonical() };
+        let found = identify(asker, &*self.hardware, &*self.networks, &self.sealer, self.clock.now()).await;
+        found.map_err(|reason| self.refuse(asker.peer, path, reason))
+    }
+
+    /// What the JSON document takes from outside the Hardware.
+    pub(crate) async fn addresses(&self, asker: &Identified) -> Result<Addresses, Refusal> {
+        let hardware = &asker.hardware;
+        let networks = self.networks_of(hardware).await?;
+        let network = hardware.netboot_interface().and_then(|interface| networks.get(&interface.id));
+        let base_url = self.site.base_url(network.map(|network| &**network));
+        let phone_home = asker.claims.as_ref().map(|claims| {
+            let token = self.sealer.seal(&Claims {
+                used_for: Use::Instance,
+                hardware: hardware.name.clone(),
+                id: random_id(&self.entropy),
+                bound: hardware.instance_id(),
+                // A token that begets a longer one would be good for ever.
+                expires: claims.expires,
+            });
+            format!("{base_url}/phone-home?token={token}")
+        });
+        Ok(Addresses { os_bytes: self.os_bytes(hardware).await?, networks, base_url, phone_home })
+    }
+
+    /// The machine's networks by the ids of its interfaces.
+    pub(crate) async fn networks_of(
+        &self,
+        hardware: &Hardware,
+    ) -> Result<BTreeMap<String, Arc<Network>>, Refusal> {
+        let mut networks = BTreeMap::new();
+        for interface in &hardware.spec.interfaces {
+            let Some(ip) = interface.ip else { continue };
+            let network = self.networks.network(NetworkKey::Of(ip.into())).await;
+            if let Some(network) = network.map_err(|_| Refusal(Reason::StoreAway))? {
+                networks.insert(interface.id.clone(), network);
+            }
+        }
+        Ok(networks)
+    }
+
+    /// Records that a machine read `path`.
+    pub(crate) fn fetched(&self, hardware: &Hardware, path: &str) {
+        self.record(
+            Subject::Hardware(hardware.name.clone()),
+            BootEventKind::MetadataFetched { path: path.to_owned() },
+        );
+    }
+
+    /// Records that an address was refused `path`.
+    pub(crate) fn refuse(&self, peer: IpAddr, path: &str, reason: Reason) -> Refusal {
+        self.record(Subject::Ip(peer), BootEventKind::Refused { file: path.to_owned(), reason });
+        Refusal(reason)
+    }
+
+    pub(crate) fn record(&self, subject: Subject, kind: BootEventKind) {
+        self.recorder.record(BootEvent { at: self.clock.now(), subject, kind });
+    }
+
+    /// Bytes of what is installed, where it is one of our files. A file that is not there yet has no size; the
+    /// installation says so when it asks for it.
+    async fn os_bytes(&self, hardware: &Hardware) -> Result<Option<u64>, Refusal> {
+        let Some(os) = hardware.spec.os.as_ref().filter(|os| !os.image.contains("://")) else {
+            return Ok(None);
+        };
+        let Ok(name) = FileName::normalise(os.image.as_bytes()) else { return Ok(None) };
+        let request = FileRequest { name, peer: Ipv4Addr::LOCALHOST.into() };
+        let blob = self.files.open(&request).await.map_err(|error| {
+            tracing::warn!(%error, machine = hardware.name, "the size of what is installed is not known");
+            Refusal(Reason::ReadFailed)
+        })?;
+        Ok(blob.map(|blob| blob.len))
+    }
+}

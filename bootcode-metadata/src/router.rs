@@ -1,0 +1,113 @@
+//! HTTP in front of the renderers.
+
+use std::net::SocketAddr;
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use bootcode_core::timeline::{BootEventKind, Reason, Subject};
+use serde::Deserialize;
+
+use crate::{
+    document::document,
+    limits::PHONE_HOME_BYTES,
+    nocloud::{self, SeedFile},
+    parts::MetadataParts,
+    phone_home,
+    refusal::Refusal,
+    request::bearer,
+};
+
+/// `/metadata`, `/nocloud/..`, `/nocloud/t/<token>/..` and `/phone-home`. Needs `ConnectInfo<SocketAddr>`.
+pub fn router(parts: MetadataParts) -> Router {
+    Router::new()
+        .route("/metadata", get(metadata))
+        .route("/nocloud/{file}", get(nocloud_by_address))
+        .route("/nocloud/t/{token}/{file}", get(nocloud_by_token))
+        .route("/phone-home", post(call_home))
+        .layer(DefaultBodyLimit::max(PHONE_HOME_BYTES))
+        .with_state(parts)
+}
+
+/// Answers differ from machine to machine at one URL, and some hold tokens: no proxy may keep them.
+const NO_STORE: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
+
+#[derive(Default, Deserialize)]
+struct TokenQuery {
+    token: Option<String>,
+}
+
+async fn metadata(
+    State(parts): State<MetadataParts>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let asker = parts.identify(bearer(&headers), peer, "/metadata").await?;
+    let addresses = parts.addresses(&asker).await?;
+    parts.fetched(&asker.hardware, "/metadata");
+    Ok(([NO_STORE], Json(document(&asker.hardware, &addresses))).into_response())
+}
+
+async fn nocloud_by_address(
+    State(parts): State<MetadataParts>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    seed_file(&parts, bearer(&headers), peer, &file).await
+}
+
+async fn nocloud_by_token(
+    State(parts): State<MetadataParts>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path((token, file)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    seed_file(&parts, Some(&token), peer, &file).await
+}
+
+async fn seed_file(
+    parts: &MetadataParts,
+    token: Option<&str>,
+    peer: SocketAddr,
+    file: &str,
+) -> Result<Response, Refusal> {
+    let file: SeedFile = file.parse().map_err(|_| Refusal(Reason::NotFound))?;
+    let path = format!("/nocloud/{}", file.name());
+    let hardware = parts.identify(token, peer, &path).await?.hardware;
+    let text = match file {
+        SeedFile::MetaData => {
+            nocloud::meta_data(&hardware.instance_id(), hardware.hostname(), &hardware.spec.ssh_keys)
+        }
+        SeedFile::UserData => nocloud::user_data(&hardware),
+        SeedFile::VendorData => nocloud::vendor_data(&hardware),
+        SeedFile::NetworkConfig => nocloud::network_config(&hardware, &parts.networks_of(&hardware).await?),
+    };
+    parts.fetched(&hardware, &path);
+    Ok(([NO_STORE, (header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+/// cloud-init's `phone_home` sends a form; JSON with the same keys is taken as well. A token is always needed: in the
+/// query, for cloud-init sends no header.
+async fn call_home(
+    State(parts): State<MetadataParts>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Query(query): Query<TokenQuery>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Refusal> {
+    const PATH: &str = "/phone-home";
+    let Some(token) = bearer(&headers).or(query.token.as_deref()) else {
+        return Err(parts.refuse(peer.ip().to_canonical(), PATH, Reason::BadToken));
+    };
+    let hardware = parts.identify(Some(token), peer, PATH).await?.hardware;
+    let content_type =
+        headers.get(header::CONTENT_TYPE).map(header::HeaderValue::as_bytes).unwrap_or_default();
+    let instance_id = phone_home::instance_id(content_type, &body).unwrap_or_default();
+    parts.record(Subject::Hardware(hardware.name.clone()), BootEventKind::PhonedHome { instance_id });
+    Ok(StatusCode::OK)
+}

@@ -1,0 +1,192 @@
+//! The service as machines see it: requests in, answers and recorded events out.
+
+mod site;
+
+use std::sync::Arc;
+
+use crate::limits::PHONE_HOME_BYTES;
+use bootcode_core::{
+    document::MetadataIdentity,
+    session::Use,
+    timeline::{BootEventKind, Reason},
+};
+use serde_json::Value;
+use site::{Away, NOW, World, claims, forged_token, token};
+
+const NODE_1: &str = "192.168.99.11";
+const NODE_2: &str = "192.168.99.12";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn good() -> String {
+    token("node-1", Use::Instance, NOW + 3600)
+}
+
+#[tokio::test]
+async fn the_document_of_an_address_has_no_phone_home() {
+    let world = World::new(MetadataIdentity::Address);
+    let answer = world.get(NODE_1, "/metadata", None).await;
+    assert_eq!((answer.status.as_u16(), answer.cache_control.as_str()), (200, "no-store"));
+    let document: Value = serde_json::from_str(&answer.body).unwrap();
+    insta::assert_snapshot!("metadata", format!("{document:#}"));
+    assert_eq!(world.recorded.last(), Some(BootEventKind::MetadataFetched { path: "/metadata".into() }));
+}
+
+#[tokio::test]
+async fn a_token_earns_a_phone_home_that_lives_no_longer_than_itself() {
+    let world = World::new(MetadataIdentity::Token);
+    let answer = world.get("10.0.0.1", "/metadata", Some(&good())).await;
+    let document: Value = serde_json::from_str(&answer.body).unwrap();
+    let url = document["phoneHome"]["url"].as_str().unwrap();
+    let (place, token) = url.split_once("?token=").unwrap();
+    assert_eq!(place, "http://192.168.99.1:7080/phone-home");
+    let claims = claims(token);
+    assert_eq!((claims.hardware.as_str(), claims.bound.as_str()), ("node-1", "i-node-1"));
+    assert_eq!(claims.expires, NOW + 3600);
+
+    let path = url.strip_prefix("http://192.168.99.1:7080").unwrap();
+    let called = world.phone_home(path, FORM, "instance_id=i-node-1&hostname=node-1").await;
+    assert_eq!(called.status, 200);
+}
+
+#[tokio::test]
+async fn a_machine_without_an_os_has_a_document_too() {
+    let world = World::new(MetadataIdentity::Address);
+    let answer = world.get(&format!("::ffff:{NODE_2}"), "/metadata", None).await;
+    let document: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(document["id"], "i-node-2", "an IPv4 address on an IPv6 socket is the same address");
+    assert_eq!((&document["os"], &document["storage"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
+async fn who_may_not_is_refused_with_the_reason_in_the_timeline() {
+    let expired = token("node-1", Use::Instance, NOW - 1);
+    let session = token("node-1", Use::Session, NOW + 60);
+    let boot = token("node-1", Use::Boot, NOW + 60);
+    let gone = token("node-9", Use::Instance, NOW + 60);
+    let cases: [(&str, &str, Option<&str>, u16, Reason); 10] = [
+        ("forged", NODE_1, Some(&forged_token("node-1")), 403, Reason::BadToken),
+        ("no token at all", NODE_1, Some("x"), 403, Reason::BadToken),
+        ("empty", NODE_1, Some(""), 403, Reason::BadToken),
+        ("expired", NODE_1, Some(&expired), 403, Reason::BadToken),
+        ("a worker's session", NODE_1, Some(&session), 403, Reason::BadToken),
+        ("a boot", NODE_1, Some(&boot), 403, Reason::BadToken),
+        ("stolen by another machine", NODE_2, Some(&good()), 403, Reason::WrongPeer),
+        ("a machine that is gone", NODE_1, Some(&gone), 404, Reason::UnknownMachine),
+        ("no machine's address", "192.168.99.200", None, 404, Reason::UnknownMachine),
+        ("no network's address", "10.0.0.1", None, 404, Reason::UnknownMachine),
+    ];
+    for path in ["/metadata", "/nocloud/user-data"] {
+        for (what, peer, token, status, reason) in cases {
+            let world = World::new(MetadataIdentity::Address);
+            let answer = world.get(peer, path, token).await;
+            assert_eq!(answer.status, status, "{path}: {what}");
+            assert_eq!(world.recorded.last_refusal(), Some(reason), "{path}: {what}");
+            assert_eq!(answer.body, format!("{reason}\n"), "{path}: {what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_the_network_wants_tokens_an_address_is_not_enough() {
+    let world = World::new(MetadataIdentity::Token);
+    for path in ["/metadata", "/nocloud/meta-data", "/nocloud/user-data"] {
+        assert_eq!(world.get(NODE_1, path, None).await.status, 403, "{path}");
+        assert_eq!(world.get(NODE_1, path, Some(&good())).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_authorization_that_is_no_bearer_token_counts_as_a_bad_one() {
+    let world = World::new(MetadataIdentity::Address);
+    for (value, status) in [
+        ("Basic cm9vdDpyb290".to_owned(), 403),
+        ("Bearer".to_owned(), 403),
+        (format!("bearer {}", good()), 200),
+        (format!("BEARER  {}", good()), 200),
+    ] {
+        let request = axum::http::Request::get("/metadata").header("authorization", &value);
+        assert_eq!(world.send(NODE_1, request, "").await.status, status, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn nocloud_s_files_are_served_by_address_and_by_token() {
+    let world = World::new(MetadataIdentity::Address);
+    let mut seed = String::new();
+    for file in ["meta-data", "user-data", "vendor-data", "network-config"] {
+        let by_address = world.get(NODE_1, &format!("/nocloud/{file}"), None).await;
+        let by_token = world.get("10.0.0.1", &format!("/nocloud/t/{}/{file}", good()), None).await;
+        assert_eq!((by_address.status.as_u16(), by_token.status.as_u16()), (200, 200), "{file}");
+        assert_eq!(by_address.body, by_token.body, "{file}");
+        assert_eq!(
+            world.recorded.last(),
+            Some(BootEventKind::MetadataFetched { path: format!("/nocloud/{file}") })
+        );
+        seed += &format!("== {file}\n{}", by_address.body);
+    }
+    insta::assert_snapshot!("nocloud", seed);
+    assert_eq!(world.get(NODE_1, "/nocloud/passwd", None).await.status, 404);
+    assert_eq!(
+        world.get(NODE_1, &format!("/nocloud/t/{}/meta-data", forged_token("node-1")), None).await.status,
+        403
+    );
+}
+
+#[tokio::test]
+async fn phoning_home_is_recorded_and_always_needs_a_token() {
+    let world = World::new(MetadataIdentity::Address);
+    let path = format!("/phone-home?token={}", good());
+    let json = r#"{"instance_id": "i-node-1"}"#;
+    for (kind, body) in [(FORM, "hostname=node-1&instance_id=i%2dnode%2D1"), ("application/json", json)] {
+        assert_eq!(world.phone_home(&path, kind, body).await.status, 200, "{kind}");
+        let home = BootEventKind::PhonedHome { instance_id: "i-node-1".into() };
+        assert_eq!(world.recorded.last(), Some(home), "{kind}");
+    }
+    for path in ["/phone-home".to_owned(), format!("/phone-home?token={}", forged_token("node-1"))] {
+        assert_eq!(world.phone_home(&path, FORM, "instance_id=i-node-1").await.status, 403);
+        assert_eq!(world.recorded.last_refusal(), Some(Reason::BadToken));
+    }
+}
+
+#[tokio::test]
+async fn a_call_home_is_bounded() {
+    let world = World::new(MetadataIdentity::Address);
+    let path = format!("/phone-home?token={}", good());
+    let body = |bytes: usize| format!("instance_id=i-node-1&x={}", "a".repeat(bytes - 23));
+    assert_eq!(world.phone_home(&path, FORM, body(PHONE_HOME_BYTES)).await.status, 200);
+    let before = world.recorded.text();
+    assert_eq!(world.phone_home(&path, FORM, body(PHONE_HOME_BYTES + 1)).await.status, 413);
+    assert_eq!(world.recorded.text(), before, "nothing is recorded of what was not read");
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_never_an_unknown_machine() {
+    let world = World::with_sources(Arc::new(Away), MetadataIdentity::Address);
+    for token in [None, Some(good())] {
+        assert_eq!(world.get(NODE_1, "/metadata", token.as_deref()).await.status, 503);
+        assert_eq!(world.recorded.last_refusal(), Some(Reason::StoreAway));
+    }
+}
+
+#[tokio::test]
+async fn no_token_is_recorded_wherever_it_stood() {
+    let world = World::new(MetadataIdentity::Address);
+    let (good, bad) = (good(), forged_token("node-1"));
+    for token in [&good, &bad] {
+        world.get(NODE_1, "/metadata", Some(token)).await;
+        world.get(NODE_2, "/metadata", Some(token)).await;
+        world.get(NODE_1, &format!("/nocloud/t/{token}/user-data"), None).await;
+        world.get(NODE_1, &format!("/nocloud/t/{token}/{token}"), None).await;
+        world.get(NODE_1, &format!("/nocloud/{token}"), None).await;
+        world.get(NODE_1, &format!("/metadata?token={token}"), None).await;
+        world.phone_home(&format!("/phone-home?token={token}"), FORM, "instance_id=x").await;
+        world.phone_home(&format!("/phone-home?token={token}&token={token}"), FORM, "").await;
+    }
+    let recorded = world.recorded.text();
+    assert!(recorded.lines().count() > 12, "{recorded}");
+    for token in [&good, &bad] {
+        for half in token.split('.') {
+            assert!(!recorded.contains(half), "{recorded}");
+        }
+    }
+}

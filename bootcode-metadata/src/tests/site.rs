@@ -1,0 +1,228 @@
+//! A site of two machines in memory: what the service is made of, and what it recorded.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{MetadataParts, router};
+use async_trait::async_trait;
+use axum::{
+    body::Body,
+    extract::ConnectInfo,
+    http::{Request, StatusCode, request},
+};
+use bootcode_core::{
+    boot::Site,
+    clock::{Clock, Timestamp},
+    document::{Hardware, MetadataIdentity, Network},
+    files::Memory,
+    session::{Claims, Sealer, Use},
+    source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError},
+    timeline::{BootEvent, BootEventKind, BootRecorder, Reason},
+};
+use http_body_util::BodyExt as _;
+use serde_json::json;
+use tower::ServiceExt as _;
+
+/// The moment at which every request comes.
+pub(crate) const NOW: i64 = 1_700_000_000;
+/// The key that seals the site's tokens.
+const KEY: [u8; 32] = [7; 32];
+
+/// A running service and its record.
+pub(crate) struct World {
+    pub(crate) recorded: Arc<Recorded>,
+    parts: MetadataParts,
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) cache_control: String,
+    pub(crate) body: String,
+}
+
+impl World {
+    /// `node-1` has an address, an OS and user data; `node-2` an address only. `identity` is the Network's.
+    pub(crate) fn new(identity: MetadataIdentity) -> Self {
+        Self::with_sources(Arc::new(Machines(machines())), identity)
+    }
+
+    /// With somebody's own machines.
+    pub(crate) fn with_sources(hardware: Arc<dyn HardwareSource>, identity: MetadataIdentity) -> Self {
+        let recorded = Arc::new(Recorded::default());
+        let mut spec = json!({"cidr": "192.168.99.0/24", "gateway": "192.168.99.1"});
+        spec["dns"] = json!({"servers": ["192.168.99.1"], "search": ["lab.example"]});
+        let mut network = Network { name: "lab".into(), spec: serde_json::from_value(spec).unwrap() };
+        network.spec.identity = identity;
+        let parts = MetadataParts {
+            hardware,
+            networks: Arc::new(OneNetwork(Arc::new(network))),
+            files: Arc::new(Memory::default().with("debian 12.tar.zst", vec![0; 1234])),
+            site: Site { addresses: vec![Ipv4Addr::new(192, 168, 99, 1)], http_port: 7080 },
+            sealer: Sealer::new(KEY),
+            entropy: Arc::new(|| [0xab; 16]),
+            recorder: Arc::clone(&recorded) as Arc<dyn BootRecorder>,
+            clock: Arc::new(At(NOW)),
+        };
+        Self { recorded, parts }
+    }
+
+    /// A GET from an address, with a bearer token where one is given.
+    pub(crate) async fn get(&self, peer: &str, path: &str, token: Option<&str>) -> Answer {
+        let mut request = Request::get(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.send(peer, request, Body::empty()).await
+    }
+
+    /// A POST of cloud-init's phone_home.
+    pub(crate) async fn phone_home(&self, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
+        self.send("192.168.99.11", Request::post(path).header("content-type", content_type), body).await
+    }
+
+    /// Any request, sent as from `peer`.
+    pub(crate) async fn send(&self, peer: &str, request: request::Builder, body: impl Into<Body>) -> Answer {
+        let peer = SocketAddr::new(peer.parse::<IpAddr>().unwrap(), 40_000);
+        let request = request.extension(ConnectInfo(peer)).body(body.into()).unwrap();
+        let response = router(self.parts.clone()).oneshot(request).await.unwrap();
+        let status = response.status();
+        let header = response.headers().get("cache-control");
+        let cache_control = header.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        Answer { status, cache_control, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+}
+
+/// A token of the site.
+pub(crate) fn token(hardware: &str, used_for: Use, expires: i64) -> String {
+    seal(KEY, hardware, used_for, expires)
+}
+
+/// A token that another key sealed.
+pub(crate) fn forged_token(hardware: &str) -> String {
+    seal([8; 32], hardware, Use::Instance, NOW + 60)
+}
+
+/// What a token of the site says.
+pub(crate) fn claims(token: &str) -> Claims {
+    let now = Timestamp::from_second(NOW).unwrap();
+    Sealer::new(KEY).open(token, Use::Instance, now).unwrap()
+}
+
+fn seal(key: [u8; 32], hardware: &str, used_for: Use, expires: i64) -> String {
+    let (id, bound) = ("00".repeat(16), "install-node-1".to_owned());
+    Sealer::new(key).seal(&Claims { used_for, hardware: hardware.to_owned(), id, bound, expires })
+}
+
+fn machines() -> Vec<Arc<Hardware>> {
+    let node_1 = json!({
+        "arch": "x86_64", "firmware": "bios", "kernelArgs": ["console=ttyS0,115200n8"],
+        "interfaces": [
+            {"id": "nic0", "mac": "52:54:00:00:00:01", "network": "lab", "ip": "192.168.99.11", "netboot": true},
+            {"id": "nic1", "mac": "52:54:00:00:00:11"},
+        ],
+        "storage": {
+            "disks": [{"id": "a", "device": "/dev/vda"}],
+            "partitions": [{"disk": "a", "table": "gpt", "layout": [
+                {"id": "bios", "size": "1MiB", "type": "bios-boot"},
+                {"id": "root", "size": "rest", "type": "linux", "format": "ext4", "mount": "/"},
+            ]}],
+        },
+        "os": {"image": "debian 12.tar.zst", "sha256": "00".repeat(32)},
+        "sshKeys": ["ssh-ed25519 AAAA owner"], "userData": "#cloud-config\npackages: [vim]\n",
+        "instance": {"tags": ["lab"]},
+    });
+    let node_2 = json!({
+        "interfaces": [{"id": "nic0", "mac": "52:54:00:00:00:02", "network": "lab", "ip": "192.168.99.12"}],
+    });
+    let named = |(name, spec): (&str, serde_json::Value)| {
+        let spec = serde_json::from_value(spec).unwrap();
+        Arc::new(Hardware { name: name.to_owned(), labels: Default::default(), spec })
+    };
+    [("node-1", node_1), ("node-2", node_2)].map(named).to_vec()
+}
+
+struct Machines(Vec<Arc<Hardware>>);
+
+#[async_trait]
+impl HardwareSource for Machines {
+    async fn find(&self, key: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
+        let fits = |hardware: &&Arc<Hardware>| match key {
+            HardwareKey::Name(name) => hardware.name == *name,
+            HardwareKey::Ip(ip) => {
+                hardware.spec.interfaces.iter().any(|nic| nic.ip.map(IpAddr::from) == Some(*ip))
+            }
+            _ => false,
+        };
+        Ok(self.0.iter().find(fits).cloned())
+    }
+}
+
+/// A source whose backend is away.
+pub(crate) struct Away;
+
+#[async_trait]
+impl HardwareSource for Away {
+    async fn find(&self, _: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
+        Err(SourceError::Unavailable { what: "machines", message: "connection refused".into() })
+    }
+}
+
+struct OneNetwork(Arc<Network>);
+
+#[async_trait]
+impl NetworkSource for OneNetwork {
+    async fn network(&self, key: NetworkKey) -> Result<Option<Arc<Network>>, SourceError> {
+        let NetworkKey::Of(IpAddr::V4(ip)) = key else { return Ok(None) };
+        Ok(self.0.spec.cidr.contains(&ip).then(|| Arc::clone(&self.0)))
+    }
+}
+
+struct At(i64);
+
+#[async_trait]
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.0).unwrap()
+    }
+
+    async fn sleep_until(&self, _: Timestamp) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The timeline.
+#[derive(Default)]
+pub(crate) struct Recorded(Mutex<Vec<BootEvent>>);
+
+impl Recorded {
+    /// All of it, as it would be logged.
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().fold(String::new(), |text, event| {
+            format!("{text}{event:?}\n{}\n", serde_json::to_string(event).unwrap())
+        })
+    }
+
+    /// The reason of the last event, which must be a refusal.
+    pub(crate) fn last_refusal(&self) -> Option<Reason> {
+        match self.last()? {
+            BootEventKind::Refused { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The last event.
+    pub(crate) fn last(&self) -> Option<BootEventKind> {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.last().map(|event| event.kind.clone())
+    }
+}
+
+impl BootRecorder for Recorded {
+    fn record(&self, event: BootEvent) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+}
