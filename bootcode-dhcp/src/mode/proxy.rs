@@ -1,0 +1,47 @@
+//! Another server leases; we say what to boot (PXE 2.1, 2.2.3 to 2.2.5), on port 67 and on 4011.
+
+use std::net::Ipv4Addr;
+
+use bootcode_core::{document::Network, timeline::Reason};
+
+use crate::{
+    boot::Boot,
+    query::{Message, Query, RequestKind, ServerPort},
+    reply::Draft,
+    responder::{Notice, Response},
+    wire::ReplyType,
+};
+
+pub(crate) fn respond(
+    query: &Query,
+    network: &Network,
+    server: Ipv4Addr,
+    boot: Boot,
+) -> Result<Response, Reason> {
+    let kind = match query.message {
+        Message::Discover => ReplyType::Offer,
+        Message::Request(RequestKind::BootServer) | Message::Inform => ReplyType::Ack,
+        Message::Request(RequestKind::Selecting { server: chosen, .. }) if chosen == server => ReplyType::Ack,
+        Message::Request(
+            RequestKind::Selecting { ip, .. }
+            | RequestKind::InitReboot { ip }
+            | RequestKind::Extending { ip },
+        ) if network.spec.cidr.contains(&ip) => {
+            return Ok(Response::Noted(Notice::LeasedElsewhere { ip }));
+        }
+        Message::Request(_) | Message::Decline { .. } | Message::Release { .. } => {
+            return Err(Reason::OtherServer);
+        }
+    };
+    // A reply to an address elsewhere would make us a reflector.
+    let reflects = |ip: Ipv4Addr| !ip.is_unspecified() && !network.spec.cidr.contains(&ip);
+    if reflects(query.ciaddr) || (query.rx.port == ServerPort::Proxy && reflects(*query.rx.source.ip())) {
+        return Err(Reason::IllegalRequest);
+    }
+    match boot {
+        Boot::NotAsked => Err(Reason::NotPxe),
+        Boot::Local => Err(Reason::LocalBoot),
+        Boot::Refused(reason) => Err(reason),
+        boot => Ok(Draft::new(query, server, kind).proxy().boot(boot).send()),
+    }
+}

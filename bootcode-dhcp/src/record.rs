@@ -1,0 +1,69 @@
+//! What a query and its verdict leave in the timeline.
+
+use std::net::Ipv4Addr;
+
+use bootcode_core::timeline::{BootEventKind, Reason};
+
+use crate::{
+    boot::Boot,
+    client::{UserClass, VendorClass},
+    query::{Message, Query, RequestKind},
+    responder::{Facts, Response, Verdict},
+    wire::ReplyType,
+};
+
+/// The boot events of one exchange, in order. Of a machine that nobody declared, and of a network where DHCP is off, no more than the
+/// reason for silence is kept.
+#[must_use]
+pub fn events(query: &Query, facts: &Facts<'_>, verdict: &Verdict<Response>) -> Vec<BootEventKind> {
+    let mut events = Vec::new();
+    match (verdict, facts.hardware) {
+        (Verdict::Ignore(reason @ Reason::UnknownMachine), None)
+        | (Verdict::Ignore(reason @ Reason::DhcpOff), Some(_)) => {
+            return vec![BootEventKind::Ignored { reason: *reason }];
+        }
+        (_, None) => return events,
+        (_, Some(_)) => events.extend(asked(query)),
+    }
+    match verdict {
+        Verdict::Ignore(reason) => events.push(BootEventKind::Ignored { reason: *reason }),
+        Verdict::Answer(Response::Noted(_)) => (),
+        Verdict::Answer(Response::Send(sending)) => {
+            let reply = &sending.reply;
+            let ip = if reply.yiaddr.is_unspecified() { reply.ciaddr } else { reply.yiaddr };
+            let file = reply.file.clone();
+            events.push(match reply.kind {
+                ReplyType::Offer => BootEventKind::Offer { ip: reply.yiaddr, file },
+                ReplyType::Ack => BootEventKind::Ack { ip, file },
+                ReplyType::Nak => BootEventKind::Nak { ip: requested(query) },
+            });
+            if let Boot::Refused(reason) = sending.boot {
+                events.push(BootEventKind::Refused { file: "boot file".to_owned(), reason });
+            }
+        }
+    }
+    events
+}
+
+fn asked(query: &Query) -> Option<BootEventKind> {
+    match query.message {
+        Message::Discover => Some(BootEventKind::Discover {
+            arch: query.client.archs.first().copied(),
+            vendor_class: query.client.vendor_class.as_ref().map(VendorClass::text).map(str::to_owned),
+            user_class: query.client.user_class.as_ref().map(UserClass::text),
+        }),
+        Message::Request(_) | Message::Inform => Some(BootEventKind::Request { ip: requested(query) }),
+        Message::Decline { .. } | Message::Release { .. } => None,
+    }
+}
+
+fn requested(query: &Query) -> Option<Ipv4Addr> {
+    match query.message {
+        Message::Request(
+            RequestKind::Selecting { ip, .. }
+            | RequestKind::InitReboot { ip }
+            | RequestKind::Extending { ip },
+        ) => Some(ip),
+        _ => Some(query.ciaddr).filter(|ip| !ip.is_unspecified()),
+    }
+}

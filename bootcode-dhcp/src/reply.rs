@@ -1,0 +1,203 @@
+//! Builds a reply, option by option, in the order of their worth to the client.
+
+use std::net::Ipv4Addr;
+
+use bootcode_core::document::{Hardware, Network};
+
+use crate::{
+    boot::Boot,
+    destination::destination,
+    limits,
+    query::Query,
+    responder::{Response, Sending},
+    wire::{BROADCAST, Reply, ReplyOption, ReplyType, code},
+};
+
+/// PXE_DISCOVERY_CONTROL = 8, then the end (PXE 2.1, table 2-1): use the boot file that was sent and ask no boot server. Option 60 without
+/// it sends EDK2 to port 4011.
+const PXE_USE_BOOT_FILE: [u8; 4] = [6, 1, 8, 255];
+/// iPXE's `no-pxedhcp` = 1: no proxy will come, so it does not wait 3 s for one.
+const IPXE_NO_PXEDHCP: [u8; 3] = [176, 1, 1];
+/// What a client gets that did not say what it wants.
+const DEFAULT_PARAMETERS: [u8; 7] = [
+    code::ROUTER,
+    code::DOMAIN_SERVER,
+    code::HOSTNAME,
+    code::DOMAIN_NAME,
+    code::BROADCAST_ADDRESS,
+    code::NTP_SERVERS,
+    code::DOMAIN_SEARCH,
+];
+
+/// A reply in the making.
+pub(crate) struct Draft<'a> {
+    query: &'a Query,
+    server: Ipv4Addr,
+    reply: Reply,
+    boot: Boot,
+    proxy: bool,
+    wanted: Vec<ReplyOption>,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(query: &'a Query, server: Ipv4Addr, kind: ReplyType) -> Self {
+        let nak_by_relay = kind == ReplyType::Nak && !query.giaddr.is_unspecified();
+        let reply = Reply {
+            kind,
+            xid: query.xid,
+            // RFC 2131 4.3.2: so that the relay broadcasts it to a client that may not have the address.
+            flags: if nak_by_relay { query.flags | BROADCAST } else { query.flags },
+            ciaddr: if kind == ReplyType::Ack { query.ciaddr } else { Ipv4Addr::UNSPECIFIED },
+            yiaddr: Ipv4Addr::UNSPECIFIED,
+            siaddr: Ipv4Addr::UNSPECIFIED,
+            giaddr: query.giaddr,
+            chaddr: query.chaddr,
+            file: None,
+            options: Vec::with_capacity(20),
+            relay_agent: query.relay_agent.clone(),
+            max_bytes: query.max_bytes,
+        };
+        let mut draft = Self { query, server, reply, boot: Boot::NotAsked, proxy: false, wanted: Vec::new() };
+        draft.put(code::SERVER_ID, &server.octets());
+        draft
+    }
+
+    /// The address, for as long as the network says, and the network's settings.
+    pub(crate) fn lease(mut self, ip: Ipv4Addr, hardware: &Hardware, network: &Network) -> Self {
+        let lease_s = network.spec.lease.as_secs().clamp(limits::LEASE_MIN_S, limits::LEASE_MAX_S);
+        // The clamp's upper bound fits 32 bits.
+        let seconds = |s: u64| (s as u32).to_be_bytes();
+        self.reply.yiaddr = ip;
+        self.put(code::LEASE_TIME, &seconds(lease_s));
+        let mut draft = self.settings(hardware, network);
+        // RFC 2131 4.4.5 has the same times as defaults; they are for those that ask.
+        for (code, time_s) in [(code::RENEWAL_TIME, lease_s / 2), (code::REBINDING_TIME, lease_s / 8 * 7)] {
+            if draft.query.parameters.is_some() && draft.query.wants(code) {
+                draft.wanted.push(ReplyOption { code, data: seconds(time_s).to_vec() });
+            }
+        }
+        draft
+    }
+
+    /// The network's settings, as the client asked for them and in its order.
+    pub(crate) fn settings(mut self, hardware: &Hardware, network: &Network) -> Self {
+        // Before the routers (RFC 2132 3.3), and asked for or not: without it firmware guesses a class.
+        self.put(code::SUBNET_MASK, &network.spec.cidr.netmask().octets());
+        let codes = self.query.parameters.as_deref().unwrap_or(&DEFAULT_PARAMETERS);
+        for &code in codes {
+            if self.wanted.iter().any(|option| option.code == code) {
+                continue;
+            }
+            if let Some(data) = setting(code, hardware, network).filter(|data| !data.is_empty()) {
+                self.wanted.push(ReplyOption { code, data });
+            }
+        }
+        self
+    }
+
+    /// Beside another server: what makes a client take this for a proxy's.
+    pub(crate) fn proxy(mut self) -> Self {
+        self.proxy = true;
+        self
+    }
+
+    /// What to load.
+    pub(crate) fn boot(mut self, boot: Boot) -> Self {
+        let client = &self.query.client;
+        let ipxe = client.ipxe;
+        if let Some(file) = boot.file() {
+            self.reply.siaddr = self.server;
+            self.reply.file = Some(file.to_owned());
+        }
+        match &boot {
+            Boot::Http { .. } => self.put(code::VENDOR_CLASS, b"HTTPClient"),
+            // iPXE takes PXEClient for a proxy's word and then looks for a boot menu: only a proxy says it.
+            Boot::Tftp { .. } | Boot::Script { .. } if self.proxy || !ipxe => {
+                self.put(code::VENDOR_CLASS, b"PXEClient");
+                self.put(code::VENDOR_SPECIFIC, &PXE_USE_BOOT_FILE);
+            }
+            _ => (),
+        }
+        if boot.file().is_some()
+            && let Some(id) = client.machine_id.as_ref()
+        {
+            self.put(code::CLIENT_MACHINE_ID, id.raw());
+        }
+        if ipxe && !self.proxy {
+            self.put(code::IPXE, &IPXE_NO_PXEDHCP);
+        }
+        let header_holds_it = self.reply.file_in_header().is_some();
+        if let Some(file) = self.reply.file.clone() {
+            if matches!(boot, Boot::Tftp { .. }) && self.query.wants(code::TFTP_SERVER_NAME) {
+                self.put(code::TFTP_SERVER_NAME, self.server.to_string().as_bytes());
+            }
+            if !header_holds_it || self.query.wants(code::BOOT_FILE_NAME) {
+                self.put(code::BOOT_FILE_NAME, file.as_bytes());
+            }
+        }
+        self.boot = boot;
+        self
+    }
+
+    /// Why not, for whoever reads a capture (option 56).
+    pub(crate) fn because(mut self, message: &str) -> Self {
+        self.put(code::MESSAGE, message.as_bytes());
+        self
+    }
+
+    pub(crate) fn send(mut self) -> Response {
+        if let Some(id) = &self.query.client_id {
+            self.reply.options.push(ReplyOption { code: code::CLIENT_ID, data: id.clone() });
+        }
+        self.reply.options.append(&mut self.wanted);
+        let to = destination(self.query, self.reply.kind, self.reply.yiaddr);
+        Response::Send(Box::new(Sending { reply: self.reply, server: self.server, to, boot: self.boot }))
+    }
+
+    fn put(&mut self, code: u8, data: &[u8]) {
+        self.reply.options.push(ReplyOption { code, data: data.to_vec() });
+    }
+}
+
+/// The bytes of one option that a Network or a Hardware gives.
+fn setting(code: u8, hardware: &Hardware, network: &Network) -> Option<Vec<u8>> {
+    let spec = &network.spec;
+    let addresses = |list: &[Ipv4Addr]| list.iter().flat_map(Ipv4Addr::octets).collect::<Vec<u8>>();
+    match code {
+        code::ROUTER => spec.gateway.map(|gateway| gateway.octets().to_vec()),
+        code::DOMAIN_SERVER => Some(addresses(&spec.dns.servers)),
+        code::HOSTNAME => Some(hardware.hostname().as_bytes().to_vec()),
+        code::DOMAIN_NAME => spec.dns.search.first().map(|domain| domain.as_bytes().to_vec()),
+        code::BROADCAST_ADDRESS => Some(spec.cidr.broadcast().octets().to_vec()),
+        code::NTP_SERVERS => Some(addresses(&spec.ntp)),
+        code::DOMAIN_SEARCH => {
+            Some(spec.dns.search.iter().filter_map(|domain| labels(domain)).flatten().collect())
+        }
+        _ => None,
+    }
+}
+
+/// A domain as RFC 1035 3.1 writes it; `None` where it is none.
+fn labels(domain: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(domain.len() + 2);
+    for label in domain.trim_end_matches('.').split('.') {
+        let length = u8::try_from(label.len()).ok().filter(|length| (1..=63).contains(length))?;
+        bytes.push(length);
+        bytes.extend_from_slice(label.as_bytes());
+    }
+    bytes.push(0);
+    (bytes.len() <= 255).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_becomes_labels_or_nothing() {
+        assert_eq!(labels("lab.example.").unwrap(), b"\x03lab\x07example\0");
+        for bad in ["", "a..b", &"x".repeat(64), &"abc.".repeat(70)] {
+            assert_eq!(labels(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What is answered: a pure function of the question, the facts, the policy and the time.
+
+use std::net::Ipv4Addr;
+
+use bootcode_core::{
+    boot::Site,
+    clock::Timestamp,
+    document::{DhcpMode, Hardware, Network},
+    policy::BootPolicy,
+    source::Work,
+    timeline::Reason,
+};
+
+use crate::{
+    boot::Boot,
+    destination::Destination,
+    mode::{authoritative, proxy},
+    query::{Query, ServerPort},
+    wire::Reply,
+};
+
+/// An answer, or silence with its reason (I5: ignoring is no error).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict<T> {
+    /// This is answered.
+    Answer(T),
+    /// This is not.
+    Ignore(Reason),
+}
+
+/// What was looked up for a query.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The machine with this hardware address.
+    pub hardware: Option<&'a Hardware>,
+    /// The network that it asks from.
+    pub network: Option<&'a Network>,
+    /// What there is to do on it.
+    pub work: &'a Work,
+}
+
+/// What is done about a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// A reply is sent.
+    Send(Box<Sending>),
+    /// It was understood, and the protocol owes no reply.
+    Noted(Notice),
+}
+
+/// A reply and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sending {
+    /// The reply.
+    pub reply: Reply,
+    /// Our address that it comes from.
+    pub server: Ipv4Addr,
+    /// Where it goes.
+    pub to: Destination,
+    /// What the client is told to load; `Refused` says why it is told nothing.
+    pub boot: Boot,
+}
+
+/// What a client told us without asking anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// The client found its address in use by another.
+    Declined {
+        /// The address.
+        ip: Ipv4Addr,
+    },
+    /// The client gave its address back; a reservation stays.
+    Released {
+        /// The address.
+        ip: Ipv4Addr,
+    },
+    /// The client takes this address from the network's own server, beside which we are a proxy.
+    LeasedElsewhere {
+        /// The address.
+        ip: Ipv4Addr,
+    },
+}
+
+/// Decides what a query is answered with.
+#[must_use]
+pub fn respond(
+    query: &Query,
+    facts: &Facts<'_>,
+    policy: &dyn BootPolicy,
+    site: &Site,
+    now: Timestamp,
+) -> Verdict<Response> {
+    let answer = || {
+        let network = facts.network.filter(|network| serves(network, query)).ok_or(Reason::UnknownNetwork)?;
+        if network.spec.dhcp.mode == DhcpMode::None {
+            return Err(Reason::DhcpOff);
+        }
+        let hardware = facts.hardware.ok_or(Reason::UnknownMachine)?;
+        let server = site.address(Some(network));
+        let boot = crate::boot::boot(query, facts, policy, site, now);
+        match (network.spec.dhcp.mode, query.rx.port) {
+            (DhcpMode::Authoritative, ServerPort::Dhcp) => {
+                authoritative::respond(query, hardware, network, server, boot)
+            }
+            _ => proxy::respond(query, network, server, boot),
+        }
+    };
+    match answer() {
+        Ok(response) => Verdict::Answer(response),
+        Err(reason) => Verdict::Ignore(reason),
+    }
+}
+
+/// Whether the relay that asks may ask for this network: a declared one, or, where none is declared, any inside it.
+fn serves(network: &Network, query: &Query) -> bool {
+    let relays = &network.spec.dhcp.relays;
+    query.giaddr.is_unspecified()
+        || relays.contains(&query.giaddr)
+        || (relays.is_empty() && network.spec.cidr.contains(&query.giaddr))
+}

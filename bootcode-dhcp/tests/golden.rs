@@ -1,0 +1,181 @@
+//! Requests as real clients write them, and every byte that they are answered with.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::{fmt::Write as _, net::Ipv4Addr};
+
+use bootcode_core::{
+    arch::Firmware,
+    document::{DhcpMode, LocalBoot},
+};
+use bootcode_dhcp::code;
+use common::{Ask, NODE, SERVER, World};
+
+const DISCOVER: u8 = 1;
+const REQUEST: u8 = 3;
+const DECLINE: u8 = 4;
+const RELEASE: u8 = 7;
+const INFORM: u8 = 8;
+const OTHER: Ipv4Addr = Ipv4Addr::new(192, 168, 99, 2);
+
+/// Compares a table with the one that was reviewed.
+macro_rules! assert_table {
+    ($cases:expr) => {
+        insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(table($cases)) })
+    };
+}
+
+/// One table: a line on what is asked, then the answer.
+fn table(cases: &[(&str, &World, Ask)]) -> String {
+    let mut text = String::new();
+    for (name, world, ask) in cases {
+        writeln!(text, "== {name}\n{}", world.text(ask)).unwrap();
+    }
+    text
+}
+
+#[test]
+fn clients_that_shall_provision_under_authoritative() {
+    let world = &World::new(DhcpMode::Authoritative);
+    let discover = || Ask::new(DISCOVER);
+    let request = || Ask::new(REQUEST).selecting(SERVER, NODE);
+    assert_table!(&[
+        ("QEMU iPXE ROM, DISCOVER", world, discover().ipxe_rom()),
+        ("QEMU iPXE ROM, REQUEST", world, request().ipxe_rom()),
+        ("BIOS PXE ROM, DISCOVER", world, discover().bios_pxe()),
+        ("EDK2 PXE, DISCOVER", world, discover().edk2_pxe()),
+        ("EDK2 PXE, REQUEST", world, request().edk2_pxe()),
+        ("EDK2 HTTP boot, DISCOVER", world, discover().edk2_http()),
+        ("EDK2 HTTP boot, REQUEST", world, request().edk2_http()),
+        ("iPXE snponly.efi, DISCOVER", world, discover().ipxe_snponly()),
+        ("iPXE snponly.efi, REQUEST", world, request().ipxe_snponly()),
+        ("an iPXE without HTTP is sent our own", world, discover().bios_pxe().option(175, &[0x15, 1, 1])),
+        ("udhcpc, DISCOVER", world, discover().udhcpc()),
+        ("dhclient, DISCOVER", world, discover().dhclient()),
+        ("systemd-networkd, REQUEST", world, request().networkd()),
+        ("no parameter list at all", world, discover()),
+    ]);
+}
+
+#[test]
+fn clients_that_shall_boot_their_disk_under_authoritative() {
+    let idle = &World::new(DhcpMode::Authoritative).idle();
+    let sanboot = &idle.clone().with(|world| {
+        world.hardware.as_mut().unwrap().spec.local_boot = LocalBoot::Sanboot;
+    });
+    assert_table!(&[
+        ("QEMU iPXE ROM gets an address, no file, and need not wait", idle, Ask::new(DISCOVER).ipxe_rom()),
+        ("EDK2 PXE gets an address and no file", idle, Ask::new(DISCOVER).edk2_pxe()),
+        ("EDK2 HTTP boot the same", idle, Ask::new(DISCOVER).edk2_http()),
+        ("sanboot needs a script", sanboot, Ask::new(DISCOVER).ipxe_rom()),
+        ("sanboot means nothing to firmware", sanboot, Ask::new(DISCOVER).edk2_pxe()),
+    ]);
+}
+
+#[test]
+fn clients_beside_another_server_under_proxy() {
+    let world = &World::new(DhcpMode::Proxy);
+    let idle = &world.clone().idle();
+    assert_table!(&[
+        ("QEMU iPXE ROM", world, Ask::new(DISCOVER).ipxe_rom()),
+        ("EDK2 PXE", world, Ask::new(DISCOVER).edk2_pxe()),
+        ("EDK2 HTTP boot", world, Ask::new(DISCOVER).edk2_http()),
+        ("the REQUEST to the other server", world, Ask::new(REQUEST).selecting(OTHER, NODE).edk2_pxe()),
+        (
+            "the same for an address elsewhere",
+            world,
+            Ask::new(REQUEST).selecting(OTHER, [10, 0, 0, 9].into())
+        ),
+        ("a renewal with the other server", world, Ask::new(REQUEST).ciaddr(NODE).networkd()),
+        ("port 4011", world, Ask::new(REQUEST).ciaddr(NODE).bios_pxe().via_4011("192.168.99.11:4011")),
+        ("port 4011 from elsewhere", world, Ask::new(REQUEST).bios_pxe().via_4011("10.9.9.9:4011")),
+        ("INFORM", world, Ask::new(INFORM).ciaddr(NODE).bios_pxe()),
+        ("an operating system", world, Ask::new(DISCOVER).udhcpc()),
+        ("nothing to do", idle, Ask::new(DISCOVER).edk2_pxe()),
+    ]);
+}
+
+#[test]
+fn addresses_by_rfc_2131_4_3() {
+    let world = &World::new(DhcpMode::Authoritative);
+    let elsewhere = &world.clone().with(|world| {
+        world.hardware.as_mut().unwrap().spec.interfaces[0].ip = Some([10, 0, 0, 9].into());
+    });
+    let nowhere = &world.clone().with(|world| world.hardware.as_mut().unwrap().spec.interfaces[0].ip = None);
+    let request = || Ask::new(REQUEST);
+    assert_table!(&[
+        ("selecting another server", world, request().selecting(OTHER, NODE)),
+        ("selecting us, another address", world, request().selecting(SERVER, OTHER)),
+        ("init-reboot, right", world, request().option(50, &NODE.octets())),
+        ("init-reboot, wrong", world, request().option(50, &OTHER.octets())),
+        ("init-reboot on another network", world, request().option(50, &[10, 0, 0, 5])),
+        ("renewing", world, request().ciaddr(NODE).networkd()),
+        ("renewing what is not ours to give", world, request().ciaddr(OTHER)),
+        ("DECLINE", world, Ask::new(DECLINE).option(50, &NODE.octets())),
+        ("DECLINE of another's", world, Ask::new(DECLINE).option(50, &OTHER.octets())),
+        ("RELEASE", world, Ask::new(RELEASE).ciaddr(NODE)),
+        ("INFORM", world, Ask::new(INFORM).ciaddr(NODE).option(55, &[3, 6])),
+        ("INFORM from elsewhere", world, Ask::new(INFORM).ciaddr([10, 9, 9, 9].into())),
+        ("a reservation in another network", elsewhere, Ask::new(DISCOVER)),
+        ("no reservation", nowhere, Ask::new(DISCOVER)),
+        ("no reservation: a REQUEST gets no NAK", nowhere, request().option(50, &NODE.octets())),
+    ]);
+}
+
+#[test]
+fn destinations_by_rfc_2131_4_1_and_relays() {
+    let world = &World::new(DhcpMode::Authoritative);
+    let declared = &world.clone().with(|world| {
+        world.network.as_mut().unwrap().spec.dhcp.relays = vec![[10, 1, 1, 1].into()];
+    });
+    let relay = Ipv4Addr::new(192, 168, 99, 254);
+    let circuit: &[u8] = &[1, 4, b'e', b't', b'h', b'7', 2, 2, 9, 9];
+    assert_table!(&[
+        ("no address, unicast", world, Ask::new(DISCOVER).option(55, &[3])),
+        ("no address, broadcast flag", world, Ask::new(DISCOVER).option(55, &[3]).broadcast()),
+        ("a DISCOVER's ciaddr is not believed", world, Ask::new(DISCOVER).option(55, &[3]).ciaddr(OTHER)),
+        ("relayed: 82 is echoed last", world, {
+            Ask::new(DISCOVER).giaddr(relay).option(82, circuit).option(55, &[3, 12])
+        }),
+        (
+            "relayed NAK",
+            world,
+            Ask::new(REQUEST).giaddr(relay).option(50, &OTHER.octets()).option(82, circuit)
+        ),
+        ("a relay outside the network", world, Ask::new(DISCOVER).giaddr([10, 1, 1, 1].into())),
+        ("a relay outside that is declared", declared, {
+            Ask::new(DISCOVER).giaddr([10, 1, 1, 1].into()).option(55, &[3])
+        }),
+        ("a relay inside where others are declared", declared, Ask::new(DISCOVER).giaddr(relay)),
+    ]);
+}
+
+#[test]
+fn silence_and_its_reasons() {
+    let world = &World::new(DhcpMode::Authoritative);
+    let off = &World::new(DhcpMode::None);
+    let off_unknown = &off.clone().with(|world| world.hardware = None);
+    let unknown = &world.clone().with(|world| world.hardware = None);
+    let no_network = &world.clone().with(|world| world.network = None);
+    let netboot_off = &world.clone().with(|world| {
+        world.hardware.as_mut().unwrap().spec.interfaces[0].netboot = false;
+    });
+    let bios =
+        &world.clone().with(|world| world.hardware.as_mut().unwrap().spec.firmware = Some(Firmware::Bios));
+    let ia32 = Ask::new(DISCOVER)
+        .option(code::VENDOR_CLASS, b"PXEClient:Arch:00006:UNDI:003016")
+        .option(code::CLIENT_ARCH, &[0, 6])
+        .option(code::PARAMETER_LIST, &[1]);
+    assert_table!(&[
+        ("mode none", off, Ask::new(DISCOVER).edk2_pxe()),
+        ("mode none, unknown machine", off_unknown, Ask::new(DISCOVER).edk2_pxe()),
+        ("unknown machine", unknown, Ask::new(DISCOVER).edk2_pxe()),
+        ("no network", no_network, Ask::new(DISCOVER).edk2_pxe()),
+        ("our own reply", world, Ask::new(2)),
+        ("netboot off: an address, and why no file", netboot_off, Ask::new(DISCOVER).bios_pxe()),
+        ("firmware that was not declared", bios, Ask::new(DISCOVER).edk2_pxe()),
+        ("IA32 never gets the x64 file", world, ia32),
+    ]);
+}

@@ -1,0 +1,87 @@
+//! Whatever arrives: no panic, the right transaction, bounds kept.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use bootcode_core::document::DhcpMode;
+use bootcode_dhcp::{Destination, Packet, Response, Sending, ServerPort, Verdict, classify};
+use common::{Ask, MAC, World, XID};
+use proptest::prelude::*;
+
+fn mode() -> impl Strategy<Value = DhcpMode> {
+    prop_oneof![Just(DhcpMode::None), Just(DhcpMode::Proxy), Just(DhcpMode::Authoritative)]
+}
+
+/// What holds of every reply.
+fn check(sending: &Sending, ask: &Packet<'_>, mode: DhcpMode) -> Result<(), TestCaseError> {
+    let encoded = sending.reply.encode();
+    prop_assert!((300..=1472).contains(&encoded.bytes.len()));
+    let reply = Packet::decode(&encoded.bytes).expect("our reply is well-formed");
+    prop_assert_eq!(reply.op, 2);
+    prop_assert_eq!(reply.xid, ask.xid);
+    prop_assert_eq!(reply.chaddr, ask.chaddr);
+    prop_assert_eq!(reply.giaddr, ask.giaddr);
+    prop_assert_eq!(encoded.bytes[240], 53, "the message type is first");
+    if !encoded.left_out.contains(&82) {
+        prop_assert_eq!(reply.option(82), ask.option(82), "option 82 is echoed");
+    }
+    prop_assert_ne!(mode, DhcpMode::None, "nothing is sent where DHCP is off");
+    if mode == DhcpMode::Proxy {
+        prop_assert!(reply.yiaddr.is_unspecified(), "a proxy gives no address");
+    }
+    let relayed = !ask.giaddr.is_unspecified();
+    prop_assert_eq!(
+        relayed,
+        matches!(sending.to, Destination::Relay(_))
+            || (relayed && matches!(sending.to, Destination::Peer(_)))
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..700), cookie in any::<bool>(), port in any::<bool>()) {
+        let mut bytes = bytes;
+        if cookie && bytes.len() >= 240 {
+            bytes[..3].copy_from_slice(&[1, 1, 6]);
+            bytes[28..34].copy_from_slice(&MAC.0);
+            bytes[236..240].copy_from_slice(&[99, 130, 83, 99]);
+        }
+        let mut rx = Ask::new(1).rx;
+        if port { rx.port = ServerPort::Proxy; }
+        if let Ok(packet) = Packet::decode(&bytes) {
+            let _ = classify(&packet, &rx);
+        }
+    }
+
+    #[test]
+    fn every_reply_belongs_to_its_request(
+        kind in 0..20u8,
+        options in proptest::collection::vec((1..255u8, proptest::collection::vec(any::<u8>(), 0..40)), 0..12),
+        likely in proptest::collection::vec((prop_oneof![Just(43u8), Just(50), Just(54), Just(55), Just(57), Just(60), Just(77), Just(82), Just(93), Just(97), Just(175)],
+            prop_oneof![Just(vec![192, 168, 99, 1]), Just(vec![192, 168, 99, 11]), Just(b"PXEClient:Arch:00007".to_vec()), Just(b"HTTPClient".to_vec()), Just(b"iPXE".to_vec()), Just(vec![0, 7]), proptest::collection::vec(any::<u8>(), 0..300)]), 0..8),
+        ciaddr in prop_oneof![Just([0, 0, 0, 0]), Just([192, 168, 99, 11]), any::<[u8; 4]>()],
+        giaddr in prop_oneof![Just([0, 0, 0, 0]), Just([192, 168, 99, 254]), any::<[u8; 4]>()],
+        flags in any::<[u8; 2]>(),
+        proxy_port in any::<bool>(),
+        idle in any::<bool>(),
+        mode in mode(),
+    ) {
+        let mut ask = Ask::new(kind).at(10, &flags).ciaddr(ciaddr.into()).giaddr(giaddr.into());
+        for (code, data) in likely.iter().chain(&options) {
+            ask = ask.option(*code, data);
+        }
+        if proxy_port { ask = ask.via_4011("192.168.99.11:4011"); }
+        let mut world = World::new(mode);
+        if idle { world = world.idle(); }
+        let bytes = ask.bytes();
+        let Ok(packet) = Packet::decode(&bytes) else { return Ok(()) };
+        prop_assert_eq!(packet.xid, XID);
+        if let (Verdict::Answer(Response::Send(sending)), _) = world.ask(&ask) {
+            check(&sending, &packet, mode)?;
+        }
+    }
+}
