@@ -220,6 +220,7 @@ mod tests {
     use super::*;
 
     type Options<'a> = &'a [(u8, &'a [u8])];
+    type Case<'a> = (u8, Options<'a>, [u8; 4], Result<Message, Reason>);
 
     const A: [u8; 4] = [10, 0, 0, 1];
     const B: [u8; 4] = [10, 0, 0, 2];
@@ -250,7 +251,7 @@ mod tests {
         use Message::*;
         use RequestKind::*;
         let (a, b) = (Ipv4Addr::from(A), Ipv4Addr::from(B));
-        let cases: &[(u8, Options<'_>, [u8; 4], Result<Message, Reason>)] = &[
+        let cases: &[Case<'_>] = &[
             (1, &[], [0; 4], Ok(Discover)),
             (3, &[(54, &A), (50, &B)], [0; 4], Ok(Request(Selecting { server: a, ip: b }))),
             (3, &[(50, &B)], [0; 4], Ok(Request(InitReboot { ip: b }))),
