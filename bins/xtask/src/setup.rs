@@ -27,7 +27,7 @@ const PACKAGES: &[Package] = &[
     package("qemu-system-x86", "qemu-system-x86_64", "the blank machine"),
     package("ovmf", "/usr/share/OVMF/OVMF_CODE_4M.fd", "its UEFI firmware"),
     package("ipxe", "/usr/lib/ipxe/snponly.efi", "the boot programs that firmware loads over TFTP"),
-    package("ipxe-qemu", "/usr/lib/ipxe/qemu/pxe-virtio.rom", "the boot ROM of its network card under BIOS"),
+    package("ipxe-qemu", "/usr/lib/ipxe/qemu/efi-virtio.rom", "the boot ROM of its network card under BIOS"),
     package("grub-common", "grub-mkimage", "makes the boot program that starts a UEFI machine's own disk"),
     package("grub-efi-amd64-bin", "/usr/lib/grub/x86_64-efi/chain.mod", "its parts"),
     package("iproute2", "ip", "the lab's bridge and tap"),

@@ -19,7 +19,6 @@ const DISK_BYTES: u64 = 4 << 30;
 const SECOND_DISK_BYTES: u64 = 64 << 20;
 const OVMF_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 const OVMF_VARS: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
-const BIOS_ROM: &str = "/usr/lib/ipxe/qemu/pxe-virtio.rom";
 
 /// A machine that runs.
 #[derive(Debug)]
@@ -74,8 +73,9 @@ impl Machine {
         let card = format!("virtio-net-pci,netdev=wire,mac={MAC},bootindex=1");
         command.args(["-netdev", "tap,id=wire,ifname=tap0,script=no,downscript=no"]);
         match firmware {
+            // QEMU's own choice of ROM is iPXE.
             Firmware::Bios => {
-                command.args(["-device", &format!("{card},romfile={BIOS_ROM}")]);
+                command.args(["-device", &card]);
             }
             // Without a ROM on the card the firmware's own network stack runs.
             Firmware::Uefi | Firmware::UefiHttp => {
