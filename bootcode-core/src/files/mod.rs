@@ -2,16 +2,16 @@
 
 mod blob;
 mod chain;
-// #[cfg(feature = "engine")]
-// mod dir;
+#[cfg(feature = "engine")]
+mod dir;
 mod memory;
 mod name;
 mod rendered;
 
 pub use blob::{Blob, Body, ReadAt};
 pub use chain::Chain;
-// #[cfg(feature = "engine")]
-// pub use dir::Dir;
+#[cfg(feature = "engine")]
+pub use dir::Dir;
 pub use memory::Memory;
 pub use name::{FileName, FileNameError};
 pub use rendered::{Rendered, RenderedParts};
