@@ -1,0 +1,50 @@
+//! Bounds of everything that is received, kept or sent, each with its reason.
+
+use std::time::Duration;
+
+/// Bytes of a request datagram. RFC 2347 allows 512; some ROMs pad, and a longer one is no request.
+pub const REQUEST_BYTES: usize = 1500;
+/// Transfers at once: ten thousand machines of one power cut, a socket each (see `ulimit -n`).
+pub const TRANSFERS: usize = 10_000;
+/// Receive buffer of the listening socket: a thousand requests at once overflow the usual 208 KiB.
+pub const LISTEN_BUFFER_BYTES: usize = 8 << 20;
+/// `blksize`, the smallest and largest of RFC 2348.
+pub const BLKSIZE: std::ops::RangeInclusive<u64> = 8..=65464;
+/// `windowsize`: the knee of RFC 7440's own measurements, and what one segmented send carries.
+pub const WINDOWSIZE: u64 = 64;
+/// Bytes of one window, however large its blocks: what a transfer may keep in memory.
+pub const WINDOW_BYTES: u64 = 256 << 10;
+/// Bytes read from a file at once where the window is smaller; a typical network boot program is read in one to three.
+pub const READ_AHEAD_BYTES: usize = 64 << 10;
+/// Bytes of a file that is sent as netascii; it is converted in memory, and text files are small.
+pub const NETASCII_BYTES: u64 = 1 << 20;
+/// The first retransmission, before a round trip was measured.
+pub const RTO_INITIAL: Duration = Duration::from_millis(500);
+/// The shortest retransmission: above the scheduling jitter of busy clients, so that nothing is resent without loss.
+pub const RTO_MIN: Duration = Duration::from_millis(50);
+/// The longest retransmission: below the 4 s and more after which firmware asks again.
+pub const RTO_MAX: Duration = Duration::from_secs(4);
+/// Silence after which a client is given up; firmware gives up after 6 times 4 s at most.
+pub const SILENCE: Duration = Duration::from_secs(30);
+/// How long a file source may take to open a file before the client is told that it failed.
+pub const OPEN: Duration = Duration::from_secs(10);
+
+/// Bytes of one chunk of an HTTP body: measured, larger chunks are no faster.
+#[cfg(feature = "http")]
+pub const HTTP_CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of a file name before percent-decoding: every byte of a [`FileName`](bootcode_core::files::FileName) as `%xx`.
+#[cfg(feature = "http")]
+pub const HTTP_PATH_BYTES: usize = 3 * bootcode_core::limits::FILE_NAME_BYTES;
+
+/// Bytes of `index.json` and of a manifest, the bound that the distribution specification asks registries for.
+#[cfg(feature = "registry")]
+pub const MANIFEST_BYTES: u64 = 4 << 20;
+/// Bytes of a repository's name (the specification: host and name below 255).
+#[cfg(feature = "registry")]
+pub const REPOSITORY_BYTES: usize = 255;
+/// Bytes of a tag, from the specification's grammar.
+#[cfg(feature = "registry")]
+pub const TAG_BYTES: usize = 128;
+/// Blobs whose digest is remembered as verified; past it the oldest knowledge is dropped and checked again.
+#[cfg(feature = "registry")]
+pub const VERIFIED_BLOBS: usize = 4096;

@@ -1,0 +1,118 @@
+//! Clients that other people wrote: curl and tftp-hpa. Debian's packages `curl` and `tftp-hpa` bring them.
+//!
+//! With `BOOTCODE_REAL_PEERS=1` a missing one fails its test; without, it is said and passed over.
+#![allow(clippy::unwrap_used)] // outside of #[test] functions; a test may fail
+
+mod common;
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::{Command, Output},
+    sync::Arc,
+};
+
+use bootcode_core::{clock::SystemClock, files::Dir, timeline::BootEventKind};
+use bootcode_tftp::TftpServer;
+use common::{Timeline, content};
+use tokio_util::sync::CancellationToken;
+
+/// Runs a client in `directory`; `None` where it is not installed and need not be.
+async fn client(program: &'static str, arguments: &[&str], directory: &Path) -> Option<Output> {
+    let mut command = Command::new("timeout");
+    command.args(["60", program]).args(arguments).current_dir(directory);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    if output.status.code() == Some(127) {
+        let required = std::env::var("BOOTCODE_REAL_PEERS").is_ok_and(|value| value == "1");
+        assert!(!required, "`{program}` is not installed; `cargo xtask setup` installs it");
+        eprintln!("`{program}` is not installed, not tested");
+        return None;
+    }
+    Some(output)
+}
+
+struct Bed {
+    server: SocketAddr,
+    timeline: Timeline,
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "holds the directory"))]
+    served: tempfile::TempDir,
+    fetched: tempfile::TempDir,
+    cancel: CancellationToken,
+}
+
+async fn bed() -> Bed {
+    let (served, fetched) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(served.path().join("file"), content(1_000_003)).unwrap();
+    let source = Arc::new(Dir::new(served.path()).unwrap());
+    let (timeline, cancel) = (Timeline::default(), CancellationToken::new());
+    let recorder = Arc::new(timeline.clone());
+    let server = TftpServer::bind("127.0.0.1:0".parse().unwrap(), source, recorder, Arc::new(SystemClock))
+        .await
+        .unwrap();
+    let address = server.local_addr().unwrap();
+    tokio::spawn(server.run(cancel.clone()));
+    Bed { server: address, timeline, served, fetched, cancel }
+}
+
+impl Bed {
+    async fn finished(&self) {
+        let events = self.timeline.of_len(2).await;
+        assert_eq!(events[1], BootEventKind::TftpFinished { file: "file".to_owned(), bytes: 1_000_003 });
+        assert!(std::fs::read(self.fetched.path().join("out")).unwrap() == content(1_000_003));
+        self.cancel.cancel();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_fetches_by_tftp_in_small_and_large_blocks() {
+    for blksize in ["512", "1468", "65464"] {
+        let bed = bed().await;
+        let url = format!("tftp://{}/file", bed.server);
+        let arguments = ["-sS", "--tftp-blksize", blksize, "-o", "out", &url];
+        let Some(output) = client("curl", &arguments, bed.fetched.path()).await else { return };
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        bed.finished().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_is_told_that_there_is_no_such_file() {
+    let bed = bed().await;
+    let url = format!("tftp://{}/none", bed.server);
+    let Some(output) = client("curl", &["-sS", &url], bed.fetched.path()).await else { return };
+    // 68: CURLE_TFTP_NOTFOUND
+    assert_eq!(output.status.code(), Some(68), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tftp_hpa_fetches() {
+    let bed = bed().await;
+    let (ip, port) = (bed.server.ip().to_string(), bed.server.port().to_string());
+    let arguments = ["-m", "binary", &ip, &port, "-c", "get", "file", "out"];
+    let Some(output) = client("tftp", &arguments, bed.fetched.path()).await else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    bed.finished().await;
+}
+
+#[cfg(feature = "http")]
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_fetches_by_http_resumes_and_revalidates() {
+    let bed = bed().await;
+    let source = Arc::new(Dir::new(bed.served.path()).unwrap());
+    let router =
+        bootcode_tftp::http::files_router(source, Arc::new(bed.timeline.clone()), Arc::new(SystemClock));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/file", listener.local_addr().unwrap());
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    let out = bed.fetched.path().join("out");
+    std::fs::write(&out, &content(1_000_003)[..400_000]).unwrap();
+    let arguments = ["-sSf", "-C", "-", "-o", "out", "-w", "%{http_code}", &url];
+    let Some(output) = client("curl", &arguments, bed.fetched.path()).await else { return };
+    assert_eq!(output.stdout, b"206", "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(std::fs::read(&out).unwrap() == content(1_000_003));
+    let first = ["-sSf", "--etag-save", "tag", "-o", "out", "-w", "%{http_code}", &url];
+    assert_eq!(client("curl", &first, bed.fetched.path()).await.unwrap().stdout, b"200");
+    let again = ["-sSf", "--etag-compare", "tag", "-o", "out", "-w", "%{http_code}", &url];
+    assert_eq!(client("curl", &again, bed.fetched.path()).await.unwrap().stdout, b"304");
+}
