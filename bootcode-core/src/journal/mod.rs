@@ -1,12 +1,14 @@
 //! Action logs and timelines: append-only streams that may lose their last second in a crash.
 
-// #[cfg(feature = "engine")]
-// mod files;
-// mod memory;
+#[cfg(feature = "engine")]
+mod files;
+mod memory;
+mod name;
 
-// #[cfg(feature = "engine")]
-// pub use files::FileJournal;
-// pub use memory::MemoryJournal;
+#[cfg(feature = "engine")]
+pub use files::FileJournal;
+pub use memory::MemoryJournal;
+pub use name::action_log;
 
 use async_trait::async_trait;
 
@@ -33,6 +35,11 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// See [`JournalError`].
     async fn streams(&self, prefix: &str) -> Result<Vec<String>, JournalError>;
+    /// Puts other content in a stream's place: the old or the new is there after a crash, never a part.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    async fn replace(&self, stream: &str, bytes: &[u8]) -> Result<(), JournalError>;
 }
 
 /// The journal failed.

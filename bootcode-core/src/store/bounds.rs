@@ -11,8 +11,10 @@ pub(super) fn check(batch: &Batch) -> Result<(), StoreError> {
     let entries: usize = batch.appends.iter().map(|append| append.entries.len()).sum();
     let operations = batch.expects.len() + batch.puts.len() + batch.deletes.len() + entries;
     let values = batch.puts.iter().map(|(_, value)| value);
-    let bytes: usize =
-        values.chain(batch.appends.iter().flat_map(|append| &append.entries)).map(|v| v.to_string().len()).sum();
+    let bytes: usize = values
+        .chain(batch.appends.iter().flat_map(|append| &append.entries))
+        .map(|v| v.to_string().len())
+        .sum();
     if operations > BATCH_OPERATIONS || bytes > BATCH_BYTES {
         return Err(StoreError::TooLarge { operations, bytes });
     }

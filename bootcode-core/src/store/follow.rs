@@ -8,7 +8,11 @@ use super::{Revision, Watch, Watched};
 
 /// Every commit after `from`: first those of `missed`, then live ones. `live` must have been subscribed before `missed` was read, so that
 /// nothing falls between. A watcher that falls behind gets [`Watched::Compacted`] and the end.
-pub(super) fn follow(from: Revision, missed: VecDeque<Watched>, live: broadcast::Receiver<Arc<Watched>>) -> Watch {
+pub(super) fn follow(
+    from: Revision,
+    missed: VecDeque<Watched>,
+    live: broadcast::Receiver<Arc<Watched>>,
+) -> Watch {
     let start = Follower { last: from, missed, live, ended: false };
     Box::pin(futures_util::stream::unfold(start, |mut follower| async move {
         let next = follower.next().await?;

@@ -67,7 +67,9 @@ impl Inner {
         for expect in &batch.expects {
             let (key, holds) = match expect {
                 Expect::Absent(key) => (key, !self.documents.contains_key(key)),
-                Expect::At(key, at) => (key, self.documents.get(key).is_some_and(|stored| stored.revision == *at)),
+                Expect::At(key, at) => {
+                    (key, self.documents.get(key).is_some_and(|stored| stored.revision == *at))
+                }
             };
             if !holds {
                 return Some(format!("{}/{}", key.kind, key.name));
@@ -102,7 +104,11 @@ impl Inner {
         for append in batch.appends {
             let log = self.logs.entry(append.log.clone()).or_default();
             log.entries.extend(append.entries.iter().cloned());
-            changes.push(Change::Appended { log: append.log, seq: append.after + 1, entries: append.entries });
+            changes.push(Change::Appended {
+                log: append.log,
+                seq: append.after + 1,
+                entries: append.entries,
+            });
         }
         let watched = Watched::Commit { revision, changes };
         self.history.push_back(watched.clone());

@@ -89,12 +89,13 @@ impl Store for Broken {
         let watch = self.inner.watch(from).await?;
         Ok(match self.fault {
             Fault::SkipsAWatchedCommit => {
-                let fifth = |seen: &Watched| matches!(seen, Watched::Commit { revision, .. } if revision.0 == 5);
+                let fifth =
+                    |seen: &Watched| matches!(seen, Watched::Commit { revision, .. } if revision.0 == 5);
                 Box::pin(watch.filter(move |seen| std::future::ready(!fifth(seen))))
             }
-            Fault::SwapsWatchedCommits => Box::pin(
-                watch.chunks(2).flat_map(|pair| futures_util::stream::iter(pair.into_iter().rev())),
-            ),
+            Fault::SwapsWatchedCommits => {
+                Box::pin(watch.chunks(2).flat_map(|pair| futures_util::stream::iter(pair.into_iter().rev())))
+            }
             _ => watch,
         })
     }
@@ -123,7 +124,10 @@ async fn every_broken_store_is_caught_by_a_named_check() {
     ];
     for (fault, named) in cases {
         let report = check(&fault).await;
-        assert!(report.failed.iter().any(|(name, _)| *name == named), "{fault:?} is not caught by {named}: {report}");
+        assert!(
+            report.failed.iter().any(|(name, _)| *name == named),
+            "{fault:?} is not caught by {named}: {report}"
+        );
     }
 }
 
@@ -231,7 +235,10 @@ mod sqlite {
     async fn a_backup_is_a_whole_store() {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&directory.path().join("a.db")).unwrap();
-        store.commit(Batch { puts: vec![(Key::new("Thing", "a"), 1.into())], ..Batch::default() }).await.unwrap();
+        store
+            .commit(Batch { puts: vec![(Key::new("Thing", "a"), 1.into())], ..Batch::default() })
+            .await
+            .unwrap();
         store.check_integrity().await.unwrap();
         let copy = directory.path().join("b.db");
         store.backup(&copy).await.unwrap();

@@ -43,7 +43,7 @@ impl State {
                 self.phase = Phase::Running;
                 self.begun = true;
                 self.started.get_or_insert(recorded.at);
-                self.last_boot = Some((worker.clone(), boot_id.clone()));
+                self.ran_in.insert(worker.clone(), boot_id.clone());
                 self.open = Some(Open {
                     index: *index,
                     attempt: *attempt,

@@ -38,7 +38,9 @@ pub enum Command<'a> {
     Claim {
         /// The machine, what it is and which boot.
         machine: Machine<'a>,
-        /// The digest of the next action's image, where it is the built-in registry's.
+        /// The place of the action that `digest` was resolved for; no other is handed out.
+        next: u32,
+        /// The digest of that action's image, where it is the built-in registry's.
         digest: Option<String>,
     },
     /// A worker reports the end of an attempt.
@@ -84,19 +86,25 @@ pub enum Rejection {
         workflow: String,
     },
     /// It exists and is not the same.
-    #[error("workflow {workflow} exists and differs; a Workflow is immutable once applied, give the new one another name")]
+    #[error(
+        "workflow {workflow} exists and differs; a Workflow is immutable once applied, give the new one another name"
+    )]
     Exists {
         /// Its name.
         workflow: String,
     },
     /// A watched directory may not say `overwrite: any`.
-    #[error("workflow {workflow} says `overwrite: any`, which a watched directory may never; apply it with `bootcode apply`")]
+    #[error(
+        "workflow {workflow} says `overwrite: any`, which a watched directory may never; apply it with `bootcode apply`"
+    )]
     OverwriteFromDirectory {
         /// Its name.
         workflow: String,
     },
     /// The machine has another open workflow that writes.
-    #[error("workflow {workflow}: {hardware} has the open workflow {other}, which writes its disks; wait for its end, or `bootcode cancel {other}`")]
+    #[error(
+        "workflow {workflow}: {hardware} has the open workflow {other}, which writes its disks; wait for its end, or `bootcode cancel {other}`"
+    )]
     Busy {
         /// Its name.
         workflow: String,

@@ -23,7 +23,7 @@ pub fn decide(state: &State, command: Command<'_>, now: Timestamp) -> Result<Vec
         Command::Hold { reason } => draft.hold(reason),
         Command::Release => draft.release()?,
         Command::WorkerHello { machine } => draft.seen(&machine),
-        Command::Claim { machine, digest } => draft.claim(&machine, digest),
+        Command::Claim { machine, next, digest } => draft.claim(&machine, next, digest),
         Command::Report { worker, report } => draft.report(worker, report)?,
         Command::Tick { up_since } => draft.tick(up_since),
         Command::Retry { from } => draft.retry(from)?,
@@ -129,7 +129,8 @@ impl Draft {
         if self.state.cancel_requested {
             return self.push(Event::Cancelled);
         }
-        let on_interrupt = self.state.action(index).map(|(_, action)| action.on_interrupt).unwrap_or_default();
+        let on_interrupt =
+            self.state.action(index).map(|(_, action)| action.on_interrupt).unwrap_or_default();
         let interruptions = self.action_count(index, |action| action.interruptions);
         let message = match on_interrupt {
             OnInterrupt::Fail => "the machine restarted in its middle, and on-interrupt is `fail`".to_owned(),
@@ -141,7 +142,7 @@ impl Draft {
         self.push(Event::Failed { index, message });
     }
 
-    fn claim(&mut self, machine: &Machine<'_>, digest: Option<String>) {
+    fn claim(&mut self, machine: &Machine<'_>, next: u32, digest: Option<String>) {
         self.expire();
         self.seen(machine);
         let worker = &machine.hardware.name;
@@ -155,7 +156,7 @@ impl Draft {
         let Some((index, action)) = self
             .state
             .next()
-            .filter(|(_, task, _)| task.worker == *worker)
+            .filter(|(index, task, _)| *index == next && task.worker == *worker)
             .map(|(index, _, action)| (index, action.clone()))
         else {
             return;
@@ -215,7 +216,8 @@ impl Draft {
         let named = self.state.action(index).is_some_and(|(_, action)| action.name == report.action);
         if !(is_open && named) {
             let at = usize::try_from(index).unwrap_or(usize::MAX);
-            let repeated = self.state.actions.get(at).is_some_and(|action| action.reported.contains(&attempt));
+            let repeated =
+                self.state.actions.get(at).is_some_and(|action| action.reported.contains(&attempt));
             return if repeated && named {
                 Ok(())
             } else {

@@ -117,7 +117,11 @@ mod tests {
             (None, &[("path", "*1f.2*")], Ok(true)),
             (Some("/dev/sda"), &[("serial", "S2")], Ok(false)),
             (None, &[("size", "big")], Err("`big` is no size: write 400GB..1TB, ..1TB, 400GB.. or 400GB")),
-            (None, &[("colour", "red")], Err("`match` has no key `colour`: use wwn, serial, type, size or path")),
+            (
+                None,
+                &[("colour", "red")],
+                Err("`match` has no key `colour`: use wwn, serial, type, size or path"),
+            ),
             (None, &[], Err("the Hardware says neither `device` nor `match`")),
         ];
         for (device, matching, expected) in cases {

@@ -36,7 +36,10 @@ pub fn writable(
                     }))
         };
         if let Some(kept) = disks.iter().find(fits) {
-            return Err(mismatch(&armed.id, format!("{} is disk {}, which has keep: true", armed.device, kept.id)));
+            return Err(mismatch(
+                &armed.id,
+                format!("{} is disk {}, which has keep: true", armed.device, kept.id),
+            ));
         }
         if chosen[..place].iter().any(|other| other.device == armed.device) {
             return Err(mismatch(&armed.id, format!("{} is selected twice", armed.device)));
@@ -73,10 +76,14 @@ fn select(
     let writing = || spec.actions().filter(|(_, action)| action.writes_disks());
     for (_, action) in writing() {
         if let Some(id) = action.writes.iter().flatten().find(|id| !selected().any(|disk| disk.id == **id)) {
-            return Err(mismatch(id, format!("action {} writes it, but the Hardware does not select it", action.name)));
+            return Err(mismatch(
+                id,
+                format!("action {} writes it, but the Hardware does not select it", action.name),
+            ));
         }
     }
-    let wanted = |disk: &&Disk| writing().any(|(_, a)| a.writes.as_ref().is_none_or(|ids| ids.contains(&disk.id)));
+    let wanted =
+        |disk: &&Disk| writing().any(|(_, a)| a.writes.as_ref().is_none_or(|ids| ids.contains(&disk.id)));
     selected().filter(wanted).map(|disk| choose(disk, declared, inventory)).collect()
 }
 
@@ -95,7 +102,10 @@ fn choose(disk: &Disk, declared: &WorkflowDocSpec, inventory: &Inventory) -> Res
                 "no disk fits; the machine has {}",
                 seen(inventory.disks.iter().map(|disk| disk.device.as_str()).collect())
             ),
-            _ => format!("more than one disk fits: {}", seen(fitting.iter().map(|d| d.device.as_str()).collect())),
+            _ => format!(
+                "more than one disk fits: {}",
+                seen(fitting.iter().map(|d| d.device.as_str()).collect())
+            ),
         };
         return Err(mismatch(&disk.id, detail));
     };
@@ -132,7 +142,8 @@ fn is_replaced(declared: &WorkflowDocSpec, known_by: &str, found: &DiskReport) -
 
 /// How a disk can be known in another boot, the surest first. Nodes alone are no identity: they change between boots.
 fn identities(disk: &DiskReport) -> Vec<String> {
-    let given = |text: &Option<String>| text.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
+    let given =
+        |text: &Option<String>| text.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
     let mut known = Vec::new();
     known.extend(given(&disk.wwn).map(|wwn| format!("wwn:{wwn}")));
     known.extend(given(&disk.serial).map(|serial| format!("serial:{serial}")));

@@ -55,7 +55,10 @@ mod tests {
             (spec(&|s| s.arch = Some(Arch::Aarch64)), Some("arch is x86_64, declared is aarch64")),
             (spec(&|s| s.firmware = Some(Firmware::Bios)), Some("firmware is uefi, declared is bios")),
             (spec(&|s| s.identity = identity(Some("7xk2m3"), None)), None),
-            (spec(&|s| s.identity = identity(Some("OTHER"), None)), Some("serial is 7XK2M3 , declared is OTHER")),
+            (
+                spec(&|s| s.identity = identity(Some("OTHER"), None)),
+                Some("serial is 7XK2M3 , declared is OTHER"),
+            ),
             (spec(&|s| s.identity = identity(None, Some("u-1"))), Some("uuid is not told, declared is u-1")),
         ];
         for (spec, expected) in cases {

@@ -26,4 +26,6 @@ pub use service::{
 };
 pub use state::{ActionPhase, ActionState, Open, Phase, Plan, Seen, State};
 pub use status::{ActionStatus, Status};
+#[cfg(feature = "engine")]
+pub(crate) use work::age;
 pub use work::{waits_because, work_for};

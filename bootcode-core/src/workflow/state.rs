@@ -30,8 +30,8 @@ pub struct State {
     pub armed: Vec<Armed>,
     /// The last boot of each machine that opened a session.
     pub seen: BTreeMap<String, Seen>,
-    /// The machine and boot that were handed the last attempt.
-    pub last_boot: Option<(String, String)>,
+    /// The boot of each machine that was handed its last attempt.
+    pub ran_in: BTreeMap<String, String>,
     /// When its first action started; an operator's retry starts the clock anew.
     pub started: Option<Timestamp>,
     /// Whether any attempt was ever handed out.
@@ -193,7 +193,7 @@ impl State {
             open: None,
             armed: Vec::new(),
             seen: BTreeMap::new(),
-            last_boot: None,
+            ran_in: BTreeMap::new(),
             started: None,
             begun: false,
             cancel_requested: false,
@@ -244,9 +244,9 @@ impl State {
     /// Whether a machine has any task in it, done or not.
     #[must_use]
     pub fn concerns(&self, worker: &str) -> bool {
-        self.plan
-            .as_ref()
-            .is_some_and(|plan| plan.declared.hardware == worker || plan.spec.tasks.iter().any(|t| t.worker == worker))
+        self.plan.as_ref().is_some_and(|plan| {
+            plan.declared.hardware == worker || plan.spec.tasks.iter().any(|t| t.worker == worker)
+        })
     }
 
     /// Whether any of its actions writes disks.

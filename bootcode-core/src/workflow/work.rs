@@ -7,8 +7,10 @@ use crate::{document::Hardware, source::Work};
 ///
 /// `states` may hold workflows of other machines; they are passed over.
 pub fn work_for<'a>(states: impl IntoIterator<Item = &'a State>, hardware: &Hardware) -> Work {
-    let mut open: Vec<&State> =
-        states.into_iter().filter(|state| !state.phase.is_terminal() && state.has_task_for(&hardware.name)).collect();
+    let mut open: Vec<&State> = states
+        .into_iter()
+        .filter(|state| !state.phase.is_terminal() && state.has_task_for(&hardware.name))
+        .collect();
     open.sort_by(|a, b| age(a).cmp(&age(b)));
     let held = |state: &State| state.is_held() || !hardware.spec.hold.is_empty();
     if let Some(state) = open.iter().find(|state| state.phase.is_open() && !held(state)) {

@@ -55,7 +55,9 @@ pub(super) async fn an_expectation_that_fails_changes_nothing(store: Arc<dyn Sto
 pub(super) async fn an_append_after_another_sequence_number_conflicts(store: Arc<dyn Store>) -> Checked {
     done(&store, append("log/a", 0, &[1, 2])).await?;
     for after in [0, 1, 3] {
-        refused(&store, append("log/a", after, &[9])).await.map_err(|wrong| format!("after {after}: {wrong}"))?;
+        refused(&store, append("log/a", after, &[9]))
+            .await
+            .map_err(|wrong| format!("after {after}: {wrong}"))?;
     }
     refused(&store, append("log/new", 1, &[9])).await?;
     let read = entries(&store, "log/a", 1).await?;
@@ -129,7 +131,8 @@ pub(super) async fn logs_are_listed_by_prefix_in_order(store: Arc<dyn Store>) ->
     for log in ["w/b", "w/a", "w_/x", "v/z", "w/%", "x"] {
         done(&store, append(log, 0, &[1])).await?;
     }
-    for (prefix, expected) in [("w/", vec!["w/%", "w/a", "w/b"]), ("w_", vec!["w_/x"]), ("w/%", vec!["w/%"])] {
+    for (prefix, expected) in [("w/", vec!["w/%", "w/a", "w/b"]), ("w_", vec!["w_/x"]), ("w/%", vec!["w/%"])]
+    {
         let found = store.logs(prefix).await.map_err(|error| error.to_string())?;
         hold!(found == expected, "the logs of {prefix} are {found:?}");
     }
@@ -163,7 +166,10 @@ pub(super) async fn a_batch_over_the_bounds_is_refused(store: Arc<dyn Store>) ->
     let heavy = Batch { puts: vec![(Key::new("Thing", "a"), large.into())], ..Batch::default() };
     for batch in [append("log/a", 0, &many), heavy] {
         let answer = store.commit(batch).await;
-        hold!(matches!(answer, Err(StoreError::TooLarge { .. })), "a batch over the bounds was answered {answer:?}");
+        hold!(
+            matches!(answer, Err(StoreError::TooLarge { .. })),
+            "a batch over the bounds was answered {answer:?}"
+        );
     }
     Ok(())
 }

@@ -52,7 +52,13 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} skipped, {} failed", self.passed.len(), self.skipped.len(), self.failed.len())?;
+        write!(
+            f,
+            "{} passed, {} skipped, {} failed",
+            self.passed.len(),
+            self.skipped.len(),
+            self.failed.len()
+        )?;
         self.failed.iter().try_for_each(|(name, wrong)| write!(f, "\n  {name}: {wrong}"))
     }
 }
@@ -93,7 +99,10 @@ pub async fn check(harness: &dyn Harness) -> Report {
         watching::a_watch_from_the_future_says_compacted,
         watching::what_list_saw_and_the_watch_after_it_make_the_present,
     );
-    note("a_reopened_store_has_all_that_was_acknowledged", checks::reopened(harness).await.unwrap_or_else(Verdict::Fails));
+    note(
+        "a_reopened_store_has_all_that_was_acknowledged",
+        checks::reopened(harness).await.unwrap_or_else(Verdict::Fails),
+    );
     report
 }
 

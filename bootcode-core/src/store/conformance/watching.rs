@@ -22,7 +22,8 @@ pub(super) async fn a_watch_shows_every_commit_whole_and_in_order(store: Arc<dyn
     done(&store, put("old", 0)).await?;
     let mut seen = watch(&store, Revision(0)).await?;
     done(&store, Batch { appends: append("log/a", 0, &[1, 2]).appends, ..put("a", 1) }).await?;
-    done(&store, Batch { deletes: vec![Key::new("Thing", "a"), Key::new("Thing", "none")], ..put("b", 2) }).await?;
+    done(&store, Batch { deletes: vec![Key::new("Thing", "a"), Key::new("Thing", "none")], ..put("b", 2) })
+        .await?;
     for after in 2..20 {
         done(&store, append("log/a", after, &[after + 1])).await?;
     }
@@ -86,7 +87,8 @@ pub(super) async fn what_list_saw_and_the_watch_after_it_make_the_present(store:
         let known = listed.into_iter().map(|stored| (stored.key.name, stored.value));
         Ok::<_, String>((known.collect::<BTreeMap<_, _>>(), at))
     };
-    let (written, read) = futures_util::future::join(futures_util::future::try_join_all(writers), reader).await;
+    let (written, read) =
+        futures_util::future::join(futures_util::future::try_join_all(writers), reader).await;
     written?;
     let (mut known, at) = read?;
     let mut seen = watch(&store, at).await?;

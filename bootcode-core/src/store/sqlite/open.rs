@@ -30,17 +30,16 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let mut name = OsString::from(path);
     name.push(".lock");
     let lock_path = PathBuf::from(name);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock_path)
-        .map_err(|error| cannot(path, &format_args!("{error}; the directory must exist and be writable")))?;
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path).map_err(|error| {
+            cannot(path, &format_args!("{error}; the directory must exist and be writable"))
+        })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(cannot(path, &"another server has it open; stop that one first, or give this one its own data_dir"))
-        }
+        Err(TryLockError::WouldBlock) => Err(cannot(
+            path,
+            &"another server has it open; stop that one first, or give this one its own data_dir",
+        )),
         Err(TryLockError::Error(error)) => Err(cannot(path, &error)),
     }
 }
@@ -60,8 +59,10 @@ pub(super) fn writing(path: &Path) -> Result<Connection, StoreError> {
 
 /// A reading connection.
 pub(super) fn reading(path: &Path) -> rusqlite::Result<Connection> {
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     connection.busy_timeout(BUSY)?;
     Ok(connection)
 }
@@ -84,13 +85,17 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         let known = MIGRATIONS.len();
         return Err(cannot(
             path,
-            &format_args!("its schema is version {version}, this program knows {known}; use the newer program"),
+            &format_args!(
+                "its schema is version {version}, this program knows {known}; use the newer program"
+            ),
         ));
     }
     for (done, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         let transaction = connection.transaction().map_err(told)?;
         transaction.execute_batch(migration).map_err(told)?;
-        transaction.pragma_update(None, "user_version", i64::try_from(done + 1).unwrap_or(i64::MAX)).map_err(told)?;
+        transaction
+            .pragma_update(None, "user_version", i64::try_from(done + 1).unwrap_or(i64::MAX))
+            .map_err(told)?;
         transaction.commit().map_err(told)?;
     }
     Ok(())

@@ -35,7 +35,9 @@ pub(super) fn list(connection: &mut Connection, kind: &str) -> rusqlite::Result<
 pub(super) fn read(connection: &Connection, log: &str, from: u64) -> rusqlite::Result<Vec<Entry>> {
     connection
         .prepare_cached("SELECT seq, value FROM entries WHERE log = ?1 AND seq >= ?2 ORDER BY seq")?
-        .query_map(params![log, signed(from)], |row| Ok(Entry { seq: number(row, 0)?, value: json(row, 1)? }))?
+        .query_map(params![log, signed(from)], |row| {
+            Ok(Entry { seq: number(row, 0)?, value: json(row, 1)? })
+        })?
         .collect()
 }
 
@@ -54,7 +56,10 @@ pub(super) fn logs(connection: &Connection, prefix: &str) -> rusqlite::Result<Ve
 }
 
 /// The commits after `from`, or `None` where they are no longer all kept.
-pub(super) fn since(connection: &mut Connection, from: Revision) -> rusqlite::Result<Option<VecDeque<Watched>>> {
+pub(super) fn since(
+    connection: &mut Connection,
+    from: Revision,
+) -> rusqlite::Result<Option<VecDeque<Watched>>> {
     let transaction = connection.transaction()?;
     let last = revision(&transaction)?;
     let oldest = transaction
@@ -68,7 +73,10 @@ pub(super) fn since(connection: &mut Connection, from: Revision) -> rusqlite::Re
         .query_map([signed(from.0)], |row| {
             let revision = Revision(number(row, 0)?);
             let rows: Vec<Row> = json(row, 1)?;
-            Ok(Watched::Commit { revision, changes: rows.into_iter().map(|r| r.into_change(revision)).collect() })
+            Ok(Watched::Commit {
+                revision,
+                changes: rows.into_iter().map(|r| r.into_change(revision)).collect(),
+            })
         })?
         .collect::<rusqlite::Result<VecDeque<_>>>()?;
     Ok(Some(missed))
@@ -96,7 +104,9 @@ pub(super) fn conflict(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite
     let mut heads: Vec<(&str, u64)> = Vec::new();
     for append in &batch.appends {
         let known = heads.iter().position(|(log, _)| *log == append.log);
-        let at = if let Some(at) = known { at } else {
+        let at = if let Some(at) = known {
+            at
+        } else {
             heads.push((&append.log, head(transaction, &append.log)?));
             heads.len() - 1
         };
@@ -109,11 +119,17 @@ pub(super) fn conflict(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite
 }
 
 /// Writes a batch whose conditions hold, as the commit `revision`.
-pub(super) fn apply(transaction: &Transaction<'_>, batch: Batch, revision: Revision) -> rusqlite::Result<Watched> {
+pub(super) fn apply(
+    transaction: &Transaction<'_>,
+    batch: Batch,
+    revision: Revision,
+) -> rusqlite::Result<Watched> {
     let mut changes = Vec::new();
     for (key, value) in batch.puts {
         transaction
-            .prepare_cached("INSERT OR REPLACE INTO documents (kind, name, revision, value) VALUES (?1, ?2, ?3, ?4)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO documents (kind, name, revision, value) VALUES (?1, ?2, ?3, ?4)",
+            )?
             .execute(params![key.kind, key.name, signed(revision.0), text(&value)?])?;
         changes.push(Change::Put(Stored { key, revision, value }));
     }

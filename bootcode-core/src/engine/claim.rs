@@ -1,0 +1,119 @@
+//! What a worker is told to do next.
+
+use super::{Engine, EngineError, session::Caller};
+use crate::{
+    limits::INSTANCE_TOKEN_SECONDS,
+    session::{Claims, Use},
+    timeline::BootEventKind,
+    workflow::{Claim, Command, MachineAction, Phase, State, waits_because},
+};
+
+/// When to ask again after an answer that was waited for already.
+const SOON_MS: u64 = 500;
+/// When to ask again where somebody has to mend something first.
+const LATER_MS: u64 = 5_000;
+
+/// An answer, and whether another one is worth waiting for.
+pub(super) enum Next {
+    Now(Claim),
+    Later(Claim),
+}
+
+impl Engine {
+    /// What this machine does next: an action; else the end of what it did in this boot; else why it waits.
+    pub(super) async fn next(&self, caller: &Caller) -> Result<Next, EngineError> {
+        let mut writer = None;
+        for known in self.index.of(&caller.hardware.name).iter().filter(|state| !state.phase.is_terminal()) {
+            // Only the oldest that writes may start; two are refused at `create` already.
+            if known.writes() && *writer.get_or_insert_with(|| known.name.clone()) != known.name {
+                continue;
+            }
+            if !known.has_task_for(&caller.hardware.name) {
+                continue;
+            }
+            if let Some(next) = self.advance(caller, &known.name).await? {
+                return Ok(next);
+            }
+        }
+        let states = self.index.of(&caller.hardware.name);
+        if let Some((workflow, action)) = ended_here(&states, caller) {
+            self.tell_end(caller, action);
+            return Ok(Next::Now(Claim::Finish { workflow, action }));
+        }
+        let waiting = states
+            .iter()
+            .find(|state| !state.phase.is_terminal() && state.has_task_for(&caller.hardware.name))
+            .map_or_else(|| "nothing to do".to_owned(), |state| waits_because(state, &caller.hardware));
+        Ok(Next::Later(Claim::Wait { reason: waiting, retry_ms: SOON_MS }))
+    }
+
+    /// Hands out the next attempt of a workflow, or the one that is under way in this boot.
+    async fn advance(&self, caller: &Caller, workflow: &str) -> Result<Option<Next>, EngineError> {
+        let state = self.load(workflow).await?;
+        if !state.phase.is_open() {
+            return Ok(None);
+        }
+        let next =
+            state.next().map(|(index, task, action)| (index, task.worker.clone(), action.image.clone()));
+        let Some((index, worker, image)) = next else { return Ok(None) };
+        let mut digest = None;
+        if state.open.is_none() && worker == caller.hardware.name && !names_registry(&image) {
+            digest = self.parts.images.resolve(&image).await?;
+            if digest.is_none() {
+                let reason = format!(
+                    "workflow {workflow}: image {image} is not in the server's images; add it to its `images:` directory"
+                );
+                return Ok(Some(Next::Now(Claim::Wait { reason, retry_ms: LATER_MS })));
+            }
+        }
+        let claim = Command::Claim { machine: caller.machine(), next: index, digest };
+        let state = self.command(workflow, claim).await?.state;
+        let token = self.metadata_token(caller, &state);
+        let assignment = state.assignment(&caller.machine(), token);
+        Ok(assignment.map(|assignment| Next::Now(Claim::Run(Box::new(assignment)))))
+    }
+
+    /// The same token each time that one attempt is handed out.
+    fn metadata_token(&self, caller: &Caller, state: &State) -> String {
+        let Some(open) = &state.open else { return String::new() };
+        self.parts.sealer.seal(&Claims {
+            used_for: Use::Instance,
+            hardware: caller.hardware.name.clone(),
+            id: format!("{}-{}-{}", caller.session.token, open.index, open.attempt),
+            bound: state.name.clone(),
+            expires: open.started.as_second().saturating_add(INSTANCE_TOKEN_SECONDS.cast_signed()),
+        })
+    }
+
+    fn tell_end(&self, caller: &Caller, action: MachineAction) {
+        let (machine, boot_id) = (caller.hardware.name.clone(), caller.session.boot_id.clone());
+        let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if told.insert(machine, boot_id.clone()).is_none_or(|last| last != boot_id) {
+            let action = match action {
+                MachineAction::Reboot => "reboot",
+                MachineAction::Kexec => "kexec",
+                MachineAction::Poweroff => "poweroff",
+                MachineAction::Stay => "stay",
+            };
+            let kind = BootEventKind::Rebooted { action: action.to_owned() };
+            self.record(&caller.hardware.name, self.parts.clock.now(), kind);
+        }
+    }
+}
+
+/// The newest workflow that came to rest and ran in this very boot, with what its template wants of the machine then. A later boot is
+/// never told to end: that would be a machine that restarts for ever.
+fn ended_here(states: &[std::sync::Arc<State>], caller: &Caller) -> Option<(String, MachineAction)> {
+    let ran_here = |state: &State| {
+        state.ran_in.get(&caller.hardware.name).is_some_and(|boot| *boot == caller.session.boot_id)
+    };
+    let state = states.iter().rev().find(|state| ran_here(state) && !state.phase.is_open())?;
+    let spec = &state.plan.as_ref()?.spec;
+    let action = if state.phase == Phase::Succeeded { spec.on_success } else { spec.on_failure };
+    (action != MachineAction::Stay).then(|| (state.name.clone(), action))
+}
+
+/// Whether an image's name says its registry: the first part has a dot or a port, or is `localhost`.
+fn names_registry(image: &str) -> bool {
+    image.split_once('/').is_some_and(|(first, _)| first.contains(['.', ':']) || first == "localhost")
+}

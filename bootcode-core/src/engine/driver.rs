@@ -1,0 +1,116 @@
+//! What runs beside the engine: following the store, and deadlines.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{
+    StreamExt as _,
+    future::{Either, select},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, EngineError, LOG_PREFIX, command::folded};
+use crate::{
+    store::{Change, Entry, Watch, Watched},
+    workflow::{Command, next_deadline},
+};
+
+/// How often deadlines are looked at: they are minutes long.
+const TICK: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Follows the store and enforces deadlines until cancelled.
+    pub async fn run(&self, cancel: CancellationToken) {
+        cancel.run_until_cancelled(self.drive()).await;
+    }
+
+    async fn drive(&self) {
+        let mut watch: Option<Watch> = None;
+        let mut due = self.parts.clock.now();
+        loop {
+            if watch.is_none() {
+                watch = match self.parts.store.watch(self.index.revision()).await {
+                    Ok(watch) => Some(watch),
+                    Err(error) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "the store cannot be followed"
+                        );
+                        None
+                    }
+                };
+            }
+            let seen = async {
+                match &mut watch {
+                    Some(watch) => watch.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            match select(std::pin::pin!(seen), self.parts.clock.sleep_until(due)).await {
+                Either::Left((seen, _)) => {
+                    if !self.follow(seen).await {
+                        watch = None;
+                    }
+                }
+                Either::Right(_) => {
+                    self.tick().await;
+                    due = self.parts.clock.now().saturating_add(TICK).unwrap_or(due);
+                }
+            }
+        }
+    }
+
+    /// Takes one commit; `false` where the watch is no longer good.
+    async fn follow(&self, seen: Option<Watched>) -> bool {
+        let followed = match seen {
+            Some(Watched::Commit { revision, changes }) => {
+                let mut result = Ok(());
+                for change in changes {
+                    if let Change::Appended { log, seq, entries } = change
+                        && let Some(workflow) = log.strip_prefix(LOG_PREFIX)
+                    {
+                        result = result.and(self.appended(workflow, seq, entries).await);
+                    }
+                }
+                self.index.reached(revision);
+                result.map(|()| true)
+            }
+            Some(Watched::Compacted) => self.reload().await.map(|()| false),
+            None => Ok(false),
+        };
+        followed.unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "a workflow cannot be followed");
+            true
+        })
+    }
+
+    async fn appended(
+        &self,
+        workflow: &str,
+        seq: u64,
+        entries: Vec<serde_json::Value>,
+    ) -> Result<(), EngineError> {
+        let known = self.index.get(workflow);
+        let Some(known) = known.filter(|known| known.seq + 1 >= seq) else {
+            return self.load(workflow).await.map(drop);
+        };
+        let entries = (seq..).zip(entries).map(|(seq, value)| Entry { seq, value }).collect();
+        self.index.put(Arc::new(folded(&known, entries)?));
+        Ok(())
+    }
+
+    /// Gives up what is out of time. A failure is logged and tried again with the next tick.
+    pub async fn tick(&self) {
+        let now = self.parts.clock.now();
+        for state in self.index.all() {
+            if next_deadline(&state, self.up_since).is_some_and(|deadline| deadline <= now)
+                && let Err(error) = self.command(&state.name, Command::Tick { up_since: self.up_since }).await
+            {
+                tracing::warn!(
+                    workflow = state.name,
+                    error = &error as &dyn std::error::Error,
+                    "a deadline cannot be enforced now"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The engine: load, fold, decide, append, answer. The only imperative workflow code.
+//!
+//! ```text
+//! operator, worker --command--> load the log's new entries -> workflow::decide -> append after the last one known --durable--> answer
+//!                                        ^------- another writer was first -------'
+//! Store::watch --> index of folded states --> waiting claims, work of machines, deadlines
+//! ```
+
+mod claim;
+mod command;
+mod driver;
+mod error;
+mod index;
+mod log;
+mod operator;
+mod record;
+mod service;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+pub use error::EngineError;
+pub use operator::NewWorkflow;
+
+use crate::{
+    clock::{Clock, Timestamp},
+    image::ImageIndex,
+    journal::Journal,
+    session::Sealer,
+    source::HardwareSource,
+    store::Store,
+    timeline::BootRecorder,
+};
+use index::Index;
+
+/// The prefix of a workflow's log in the store.
+pub const LOG_PREFIX: &str = "workflow/";
+
+/// What an engine is made of.
+pub struct Parts {
+    /// Where the logs are.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where boot events go.
+    pub recorder: Arc<dyn BootRecorder>,
+    /// Where action logs go.
+    pub journal: Arc<dyn Journal>,
+    /// The images of the built-in registry.
+    pub images: Arc<dyn ImageIndex>,
+    /// The machines.
+    pub hardware: Arc<dyn HardwareSource>,
+    /// Makes and checks tokens.
+    pub sealer: Sealer,
+}
+
+/// Runs workflows. Everything that it promises is in the store first (I4); a restart needs no memory of it.
+pub struct Engine {
+    parts: Parts,
+    index: Index,
+    up_since: Timestamp,
+    log_turns: log::Turns,
+    /// The last boot of each machine that was told to end: repeats of that answer are no new event.
+    told: Mutex<HashMap<String, String>>,
+}
+
+impl Engine {
+    /// An engine that knows every workflow of the store. [`Engine::run`] must run beside it.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] where the store does not answer. A log that cannot be read is logged and passed over: its machine boots its disk.
+    pub async fn open(parts: Parts) -> Result<Self, EngineError> {
+        let up_since = parts.clock.now();
+        let engine = Self {
+            parts,
+            index: Index::default(),
+            up_since,
+            log_turns: log::Turns::default(),
+            told: Mutex::default(),
+        };
+        engine.reload().await?;
+        Ok(engine)
+    }
+}
+
+/// The name of a workflow's log.
+#[must_use]
+pub fn log_name(workflow: &str) -> String {
+    format!("{LOG_PREFIX}{workflow}")
+}
