@@ -56,10 +56,10 @@ pub async fn install(
     }
 }
 
-type BoxedRead = Box<dyn AsyncRead + Send + Unpin>;
+pub(crate) type BoxedRead = Box<dyn AsyncRead + Send + Unpin>;
 
 /// The plain tar, whatever compresses it: told by the first bytes, not by a file name.
-async fn decompressed(chunks: mpsc::Receiver<Bytes>) -> io::Result<BoxedRead> {
+pub(crate) async fn decompressed(chunks: mpsc::Receiver<Bytes>) -> io::Result<BoxedRead> {
     let stream = futures_util::stream::unfold(chunks, |mut chunks| async {
         chunks.recv().await.map(|chunk| (Ok::<_, io::Error>(chunk), chunks))
     });

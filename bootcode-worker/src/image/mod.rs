@@ -35,6 +35,12 @@ mod tests;
 mod unpack;
 mod url;
 
+#[cfg(feature = "oci")]
+pub(crate) use self::{
+    install::decompressed,
+    unpack::{Directory, inside, write_entry},
+};
+
 pub use digest::{DigestParseError, Sha256Digest};
 pub use error::{FetchError, ImageError, UnpackError};
 pub use fetch::{FetchPolicy, Fetched, ImageSource, fetch};

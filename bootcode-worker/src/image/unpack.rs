@@ -51,7 +51,7 @@ pub fn unpack_tar(reader: impl Read, target: &Path) -> Result<Unpacked, UnpackEr
         if unpacked.entries == limits::TAR_ENTRIES {
             return Err(UnpackError::TooMany { bound: limits::TAR_ENTRIES });
         }
-        write(&mut entry, target, &path, &mut directories)
+        write_entry(&mut entry, target, &path, &mut directories)
             .map_err(|source| UnpackError::Write { path, source })?;
         unpacked.entries += 1;
         if entry.header().entry_type().is_file() {
@@ -68,7 +68,7 @@ pub fn unpack_tar(reader: impl Read, target: &Path) -> Result<Unpacked, UnpackEr
 }
 
 /// The entry's name below the target; the root itself is the empty path.
-fn inside(path: &Path) -> Result<PathBuf, UnpackError> {
+pub(crate) fn inside(path: &Path) -> Result<PathBuf, UnpackError> {
     let mut clean = PathBuf::new();
     for part in path.components() {
         match part {
@@ -82,7 +82,8 @@ fn inside(path: &Path) -> Result<PathBuf, UnpackError> {
     Ok(clean)
 }
 
-fn write<R: Read>(
+/// Writes one entry.
+pub(crate) fn write_entry<R: Read>(
     entry: &mut Entry<'_, R>,
     target: &Path,
     path: &Path,
@@ -149,8 +150,8 @@ fn write_node<R: Read>(
 }
 
 /// What is set on a directory once everything in it is there.
-struct Directory {
-    path: PathBuf,
+pub(crate) struct Directory {
+    pub(crate) path: PathBuf,
     mode: u32,
     mtime: u64,
     uid: Uid,
@@ -174,7 +175,7 @@ impl Directory {
         Ok(Self { path: path.to_owned(), mode: header.mode()?, mtime: header.mtime()?, uid, gid, xattrs })
     }
 
-    fn finish(&self) -> io::Result<()> {
+    pub(crate) fn finish(&self) -> io::Result<()> {
         fchownat(
             AT_FDCWD,
             &self.path,

@@ -1,0 +1,229 @@
+//! One function for each effect that takes time.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use bootcode_core::workflow::{Assignment, DiskReport, Hello};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Driver, Parts, answered,
+    log::{LogShipper, Shipping},
+};
+use crate::{
+    agent::{AttemptKey, Effect, Input},
+    hardware, limits,
+    protect::protect_disks,
+    runtime::{ContainerName, ContainerSpec, Control, ImageRef, RuntimeError, Volume},
+};
+
+/// Where an action finds its token.
+const TOKEN_IN_CONTAINER: &str = "/run/bootcode/token";
+/// Where the actions of a workflow share files.
+const SHARED_IN_CONTAINER: &str = "/workflow";
+
+impl Driver {
+    /// Starts what the effect asks for. Its answer comes out of `tasks`.
+    pub(super) fn perform(&mut self, effect: Effect) {
+        let parts = Arc::clone(&self.parts);
+        let session = self.session.borrow().clone();
+        match effect {
+            Effect::Hello => {
+                let identity = &parts.identity;
+                let hello = Hello {
+                    token: identity.token.clone(),
+                    nonce: identity.nonce.clone(),
+                    boot_id: identity.boot_id.clone(),
+                    inventory: self.inventory.clone(),
+                };
+                self.tasks
+                    .spawn(async move { Some(Input::Greeted(answered(parts.service.hello(hello)).await)) });
+            }
+            Effect::Claim => {
+                self.tasks.spawn(async move {
+                    Some(Input::Claimed(answered(parts.service.claim(&session)).await))
+                });
+            }
+            Effect::Report(report) => {
+                self.tasks.spawn(async move {
+                    Some(Input::Reported(answered(parts.service.report(&session, *report)).await))
+                });
+            }
+            Effect::Heartbeat(of) => {
+                self.tasks.spawn(async move {
+                    let answer = answered(parts.service.heartbeat(&session, &of.workflow, of.attempt)).await;
+                    Some(Input::Heartbeat { of, answer })
+                });
+            }
+            Effect::Intend(report) => {
+                // A new attempt, or the hook of one: whatever was killed before is over.
+                self.kill = CancellationToken::new();
+                self.tasks.spawn_blocking(move || {
+                    Some(Input::Intended(parts.spool.put(&report).map_err(|error| error.to_string())))
+                });
+            }
+            Effect::Protect(assignment) => {
+                self.tasks.spawn_blocking(move || Some(Input::Protected(protect(&parts, &assignment))));
+            }
+            Effect::Pull(assignment) => {
+                let kill = self.kill.clone();
+                self.tasks.spawn(async move { Some(Input::Pulled(pull(&parts, &assignment, &kill).await)) });
+            }
+            Effect::Run { assignment, hook, limit } => self.run_container(assignment, hook, limit),
+            Effect::Kill => self.kill.cancel(),
+            Effect::Conclude { mut report, assignment } => {
+                self.tasks.spawn_blocking(move || {
+                    report.disks = writable_disks(&parts, &assignment);
+                    let spooled = parts.spool.put(&report).map_err(|error| error.to_string());
+                    Some(Input::Concluded { report, spooled })
+                });
+            }
+            Effect::Forget(key) => {
+                self.tasks.spawn_blocking(move || {
+                    if let Err(error) = parts.spool.remove(&key) {
+                        tracing::error!(%error, "a reported outcome stays in the spool");
+                    }
+                    None
+                });
+            }
+            Effect::Finish { workflow, action } => {
+                self.tasks.spawn_blocking(move || {
+                    let shared = shared_directory(&parts, &workflow);
+                    if let Err(error) = fs::remove_dir_all(&shared)
+                        && error.kind() != io::ErrorKind::NotFound
+                    {
+                        tracing::warn!(path = %shared.display(), %error, "cannot be removed");
+                    }
+                    Some(Input::Finished(parts.power.carry_out(action).map_err(|error| error.to_string())))
+                });
+            }
+            Effect::Say(line) => tracing::info!("{line}"),
+            // Handled by the loop, which ends with it.
+            Effect::Exit(_) => {}
+        }
+    }
+
+    fn run_container(&mut self, assignment: Box<Assignment>, hook: Option<Vec<String>>, limit: Duration) {
+        let parts = Arc::clone(&self.parts);
+        let cancel = self.kill.clone();
+        let shipper = LogShipper {
+            service: Arc::clone(&self.parts.service),
+            session: self.session.subscribe(),
+            workflow: assignment.workflow.clone(),
+            action: assignment.action.clone(),
+            attempt: assignment.attempt,
+        };
+        let Shipping { log, drained, task } = shipper.start(self.logs_end.clone());
+        let shipped = self.logs.spawn(task);
+        self.tasks.spawn(async move {
+            let control = Control { cancel, limit, log };
+            let result = match spec(&parts, &assignment, hook).await {
+                Ok(spec) => parts.runtime.run(spec, control).await.map_err(|error| error.to_string()),
+                Err(error) => {
+                    drop(control);
+                    Err(error.to_string())
+                }
+            };
+            let tail = drained.await.unwrap_or_default();
+            // So that the log is there when its action's end is; but it does not hold the end up for long.
+            let _ = timeout(limits::LOG_FLUSH, shipped).await;
+            Some(Input::Ended { result, tail })
+        });
+    }
+}
+
+async fn pull(parts: &Parts, assignment: &Assignment, kill: &CancellationToken) -> Result<(), String> {
+    let limit = Duration::from_millis(assignment.pull_timeout_ms);
+    let image = image(assignment);
+    tokio::select! {
+        () = kill.cancelled() => Err("stopped while its image was pulled".to_owned()),
+        pulled = timeout(limit, parts.runtime.ensure_image(&image)) => match pulled {
+            Ok(pulled) => pulled.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("{image} was not pulled within {} s", limit.as_secs())),
+        },
+    }
+}
+
+fn protect(parts: &Parts, assignment: &Assignment) -> Result<(), String> {
+    if parts.settings.protect_disks {
+        protect_disks(&parts.settings.roots, &assignment.writable).map_err(|error| error.to_string())
+    } else {
+        Ok(())
+    }
+}
+
+/// The disks that may have been written, as they are now.
+fn writable_disks(parts: &Parts, assignment: &Assignment) -> Vec<DiskReport> {
+    let roots = &parts.settings.roots;
+    let names = hardware::disk_names(roots).unwrap_or_default();
+    let is = |device: &str, name: &str| {
+        let path = PathBuf::from(device);
+        fs::canonicalize(&path).unwrap_or(path).file_name().is_some_and(|file| file == name)
+    };
+    let written = |name: &&String| assignment.writable.iter().any(|disk| is(&disk.device, name));
+    names.iter().filter(written).map(|name| hardware::inspect_disk(roots, name)).collect()
+}
+
+/// The container, its token file and shared directory made.
+async fn spec(
+    parts: &Arc<Parts>,
+    assignment: &Assignment,
+    hook: Option<Vec<String>>,
+) -> Result<ContainerSpec, RuntimeError> {
+    let key = AttemptKey::of(assignment);
+    let name = ContainerName::of(&key, hook.is_some());
+    let mut volumes = Vec::new();
+    for text in assignment.volumes.iter().take(limits::VOLUMES) {
+        volumes.push(Volume::parse(text)?);
+    }
+    let shared = shared_directory(parts, &assignment.workflow);
+    let token = parts.settings.state.join("token");
+    write_token(&token, &assignment.metadata_token).map_err(RuntimeError::file("write", &token))?;
+    fs::create_dir_all(&shared).map_err(RuntimeError::file("make", &shared))?;
+    volumes.push(Volume { source: shared, target: SHARED_IN_CONTAINER.into(), read_only: false });
+    volumes.push(Volume { source: token, target: TOKEN_IN_CONTAINER.into(), read_only: true });
+    let mut environment = assignment.environment.clone();
+    environment.extend([
+        ("BOOTCODE_METADATA_URL".to_owned(), parts.settings.metadata_url.clone()),
+        ("BOOTCODE_TOKEN_FILE".to_owned(), TOKEN_IN_CONTAINER.to_owned()),
+        ("BOOTCODE_WORKFLOW".to_owned(), assignment.workflow.clone()),
+        ("BOOTCODE_ACTION".to_owned(), assignment.action.clone()),
+        ("BOOTCODE_ATTEMPT".to_owned(), assignment.attempt.to_string()),
+    ]);
+    Ok(ContainerSpec {
+        name,
+        workflow: assignment.workflow.clone(),
+        image: image(assignment),
+        command: hook.unwrap_or_else(|| assignment.command.clone()),
+        environment,
+        volumes,
+        namespaces: assignment.namespaces.clone(),
+    })
+}
+
+fn image(assignment: &Assignment) -> ImageRef {
+    ImageRef { name: assignment.image.clone(), digest: assignment.digest.clone() }
+}
+
+fn shared_directory(parts: &Parts, workflow: &str) -> PathBuf {
+    let key = AttemptKey { workflow: workflow.to_owned(), index: 0, attempt: 0 };
+    let name = ContainerName::of(&key, false);
+    parts.settings.state.join("workflows").join(name.as_str().trim_end_matches("-0-0"))
+}
+
+/// Readable by root alone; one action runs at a time.
+fn write_token(path: &std::path::Path, token: &str) -> io::Result<()> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    let mut options = fs::File::options();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o400).open(path)?;
+    file.write_all(token.as_bytes())
+}

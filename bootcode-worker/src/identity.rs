@@ -1,0 +1,201 @@
+//! Who this worker is: from the kernel's command line, and what makes one boot of a machine different from another.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::limits;
+
+/// What a worker needs to open its session.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The boot token.
+    pub token: String,
+    /// The same as long as the machine runs, so that a restarted worker gets its session again.
+    pub nonce: String,
+    /// The kernel's boot id: another one means that the machine restarted.
+    pub boot_id: String,
+}
+
+/// What the command line says to the worker.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KernelArgs {
+    /// `bootcode.server=http://192.168.99.1:7080`.
+    pub server: String,
+    /// `bootcode.worker=node-1`.
+    pub worker: String,
+    /// `bootcode.token=`, never shown.
+    pub token: String,
+}
+
+/// Why a worker does not know who it is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// A file of the kernel or of ours.
+    #[error("cannot {action} {path}: {source}")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A key is missing.
+    #[error("the kernel command line has bootcode.server= but no {key}=: the server's iPXE script gives it")]
+    Missing {
+        /// Which.
+        key: &'static str,
+    },
+    /// The kernel gave no randomness.
+    #[error("the kernel gives no randomness: {source}")]
+    Random {
+        /// The cause.
+        #[source]
+        source: getrandom::Error,
+    },
+    /// The token file is empty.
+    #[error("{path} is empty: it must hold the worker's token")]
+    Empty {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+impl KernelArgs {
+    /// Reads a whole kernel command line; `None` where it is not one of OSIE.
+    ///
+    /// # Errors
+    /// `bootcode.server=` is there and another key is not.
+    pub fn parse(line: &str) -> Result<Option<Self>, IdentityError> {
+        let value = |key: &str| {
+            let values =
+                line.split_ascii_whitespace().filter_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+            // As in the kernel, the last counts.
+            values.last().map(|value| value.trim_matches('"').to_owned()).filter(|value| !value.is_empty())
+        };
+        let Some(server) = value("bootcode.server") else { return Ok(None) };
+        let worker = value("bootcode.worker").ok_or(IdentityError::Missing { key: "bootcode.worker" })?;
+        let token = value("bootcode.token").ok_or(IdentityError::Missing { key: "bootcode.token" })?;
+        Ok(Some(Self { server, worker, token }))
+    }
+
+    /// Of the running kernel.
+    ///
+    /// # Errors
+    /// See [`IdentityError`].
+    pub fn of_this_boot() -> Result<Option<Self>, IdentityError> {
+        Self::parse(&read("/proc/cmdline".as_ref(), limits::CMDLINE_BYTES)?)
+    }
+}
+
+impl Identity {
+    /// With the nonce in `dir`, which must not outlive the boot (`/run/bootcode`): made at the first start.
+    ///
+    /// # Errors
+    /// See [`IdentityError`].
+    pub fn of_this_boot(token: String, dir: &Path) -> Result<Self, IdentityError> {
+        let boot_id = read("/proc/sys/kernel/random/boot_id".as_ref(), limits::ATTRIBUTE_BYTES)?;
+        Ok(Self { token, nonce: nonce(&dir.join("nonce"))?, boot_id: boot_id.trim().to_owned() })
+    }
+}
+
+/// The token in a file, without the line's end.
+///
+/// # Errors
+/// The file cannot be read or holds nothing.
+pub fn read_token(path: &Path) -> Result<String, IdentityError> {
+    let token = read(path, limits::TOKEN_BYTES)?.trim().to_owned();
+    if token.is_empty() { Err(IdentityError::Empty { path: path.to_owned() }) } else { Ok(token) }
+}
+
+/// The nonce in a file, or a new one, 128 bits.
+fn nonce(path: &Path) -> Result<String, IdentityError> {
+    let fault = |action| move |source| IdentityError::File { action, path: path.to_owned(), source };
+    let whole = |text: &String| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if let Some(nonce) = read(path, limits::TOKEN_BYTES).ok().map(|text| text.trim().to_owned()).filter(whole)
+    {
+        return Ok(nonce);
+    }
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|source| IdentityError::Random { source })?;
+    let nonce: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).map_err(fault("make the directory of"))?;
+    }
+    let partial = path.with_extension("partial");
+    let mut options = File::options();
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(0o600).open(&partial).map_err(fault("write"))?;
+    file.write_all(nonce.as_bytes()).and_then(|()| file.sync_all()).map_err(fault("write"))?;
+    fs::rename(&partial, path).map_err(fault("write"))?;
+    Ok(nonce)
+}
+
+fn read(path: &Path, bound: u64) -> Result<String, IdentityError> {
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(bound).read_to_string(&mut text))
+        .map_err(|source| IdentityError::File { action: "read", path: path.to_owned(), source })?;
+    Ok(text)
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("boot_id", &self.boot_id).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for KernelArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("KernelArgs");
+        shown.field("server", &self.server).field("worker", &self.worker).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_names_server_worker_and_token() {
+        let line = "console=ttyS0 bootcode.server=http://old bootcode.server=http://10.0.0.1:7080 \
+            bootcode.worker=node-1 bootcode.token=se.cret bootcode.mac=52:54:00:00:00:01\n";
+        let args = KernelArgs::parse(line).unwrap().unwrap();
+        assert_eq!(
+            (&*args.server, &*args.worker, &*args.token),
+            ("http://10.0.0.1:7080", "node-1", "se.cret")
+        );
+        assert!(!format!("{args:?}").contains("se.cret"));
+        assert!(KernelArgs::parse("console=ttyS0 xbootcode.server=y").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_key_that_is_missing_is_named() {
+        for (line, key) in [
+            ("bootcode.server=s bootcode.token=t", "bootcode.worker"),
+            ("bootcode.server=s bootcode.worker=w bootcode.token=", "bootcode.token"),
+        ] {
+            assert!(KernelArgs::parse(line).unwrap_err().to_string().contains(key), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_nonce_stays_the_same_and_a_half_one_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run/nonce");
+        let first = nonce(&path).unwrap();
+        assert_eq!(first.len(), 32);
+        assert_eq!(nonce(&path).unwrap(), first);
+        fs::write(&path, &first[..8]).unwrap();
+        let second = nonce(&path).unwrap();
+        assert_eq!(second.len(), 32);
+        assert_ne!(second, first);
+    }
+}
