@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::error::TaskError;
 use crate::run::{cargo, run};
 use crate::workspace::Workspace;
+use crate::{debian_root, images};
 
 /// The root file system that is installed.
 #[derive(Clone, Debug)]
@@ -34,14 +35,14 @@ pub(crate) fn programs(workspace: &Workspace) -> Result<(), TaskError> {
 ///
 /// # Errors
 /// What its builder says.
-pub(crate) fn images(_workspace: &Workspace) -> Result<(), TaskError> {
-    Err(TaskError::Build { what: "the action images", message: "not there yet".into() })
+pub(crate) fn images(workspace: &Workspace) -> Result<(), TaskError> {
+    images::build(workspace)
 }
 
 /// Makes the Debian root, or takes it from the cache.
 ///
 /// # Errors
 /// What its builder says.
-pub(crate) fn debian_root(_workspace: &Workspace) -> Result<Root, TaskError> {
-    Err(TaskError::Build { what: "the Debian root", message: "not there yet".into() })
+pub(crate) fn debian_root(workspace: &Workspace) -> Result<Root, TaskError> {
+    debian_root::build(&workspace.cache)
 }

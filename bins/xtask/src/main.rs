@@ -1,8 +1,10 @@
 //! What developers run: `cargo xtask lab`, `test`, `osie`, `images`, `setup`.
 
 mod build;
+mod debian_root;
 mod docker;
 mod error;
+mod images;
 mod interrupt;
 mod lab;
 mod local_boot;
@@ -76,16 +78,23 @@ enum Task {
     },
 }
 
+/// As a shell counts a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let workspace = Workspace::locate();
     let interrupt = Interrupt::listen();
     match perform(&cli.task, &workspace, &interrupt) {
         Ok(()) => ExitCode::SUCCESS,
+        // What was interrupted says why in its own words; Ctrl-C is the cause.
+        Err(_) if interrupt.is_set() => {
+            eprintln!("error: {}", TaskError::Interrupted);
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             eprintln!("error: {}", with_causes(&error));
-            // As a shell counts a program that SIGINT ended.
-            ExitCode::from(if matches!(error, TaskError::Interrupted) { 130 } else { 1 })
+            ExitCode::FAILURE
         }
     }
 }
