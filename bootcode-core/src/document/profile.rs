@@ -20,9 +20,15 @@ pub struct ProfileError {
 /// # Errors
 /// Where the result has no valid shape; documents that were validated at `apply` do not fail.
 pub fn merge(hardware: &str, profile: Option<&Value>, spec: &Value) -> Result<HardwareSpec, ProfileError> {
+    serde_json::from_value(merge_values(profile, spec))
+        .map_err(|source| ProfileError { hardware: hardware.to_owned(), source })
+}
+
+/// The same, still untyped.
+pub(super) fn merge_values(profile: Option<&Value>, spec: &Value) -> Value {
     let mut merged = profile.cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     merge_value(&mut merged, spec);
-    serde_json::from_value(merged).map_err(|source| ProfileError { hardware: hardware.to_owned(), source })
+    merged
 }
 
 fn merge_value(base: &mut Value, over: &Value) {

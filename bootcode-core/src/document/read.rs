@@ -33,23 +33,19 @@ pub(super) fn read_partly<N: AsRef<str>, T: AsRef<str>>(files: &[(N, T)]) -> (Do
     let mut places: HashMap<(Kind, String), String> = HashMap::new();
     for (name, text) in files {
         let file: Arc<str> = name.as_ref().into();
-        match yaml::parse_documents(&file, text.as_ref()) {
-            Ok(nodes) => {
-                for node in nodes {
-                    let Some(entry) = read_one(&file, &node, &mut faults) else { continue };
-                    let key = (entry.document.kind, entry.document.metadata.name.clone());
-                    let place = format!("{file}:{}", node.position.line);
-                    if let Some(first) = places.get(&key) {
-                        let (kind, name) = &key;
-                        let message = format!("{kind} `{name}` is declared twice, first at {first}");
-                        faults.push(entry.fault("metadata.name", message));
-                        continue;
-                    }
-                    places.insert(key, place);
-                    set.entries.push(entry);
-                }
+        let (nodes, refused) = yaml::parse_partly(&file, text.as_ref(), Reveal::All);
+        faults.extend(refused);
+        for node in nodes {
+            let Some(entry) = read_one(&file, &node, &mut faults) else { continue };
+            let key = (entry.document.kind, entry.document.metadata.name.clone());
+            if let Some(first) = places.get(&key) {
+                let (kind, name) = &key;
+                let message = format!("{kind} `{name}` is declared twice, first at {first}");
+                faults.push(entry.fault("metadata.name", message));
+                continue;
             }
-            Err(refused) => faults.extend(refused),
+            places.insert(key, format!("{file}:{}", node.position.line));
+            set.entries.push(entry);
         }
     }
     (set, faults)
@@ -132,10 +128,11 @@ fn read_spec(file: &str, kind: Kind, node: &Node, faults: &mut Faults) -> (Optio
         file: &str,
         node: &Node,
         faults: &mut Faults,
+        reveal: Reveal<'_>,
         may_lack: &dyn Fn(&str) -> bool,
         spec: impl Fn(T) -> Spec,
     ) -> (Option<Spec>, Value, Node) {
-        let (value, read) = yaml::read_revealing::<T>(file, "spec", node, Reveal::All, faults, may_lack);
+        let (value, read) = yaml::read_revealing::<T>(file, "spec", node, reveal, faults, may_lack);
         match value {
             Some(value) => {
                 let normal =
@@ -147,19 +144,21 @@ fn read_spec(file: &str, kind: Kind, node: &Node, faults: &mut Faults) -> (Optio
     }
     let nothing = |_: &str| false;
     match kind {
-        Kind::Network => typed(file, node, faults, &nothing, Spec::Network),
-        Kind::Template => typed(file, node, faults, &nothing, Spec::Template),
-        Kind::Workflow => typed(file, node, faults, &nothing, Spec::Workflow),
-        Kind::Secret => typed(file, node, faults, &nothing, Spec::Secret),
+        Kind::Network => typed(file, node, faults, Reveal::All, &nothing, Spec::Network),
+        Kind::Template => typed(file, node, faults, Reveal::All, &nothing, Spec::Template),
+        Kind::Workflow => typed(file, node, faults, Reveal::All, &nothing, Spec::Workflow),
+        Kind::Secret => typed(file, node, faults, Reveal::Nothing, &nothing, Spec::Secret),
         // What one lacks in a map the other may bring. Lists replace, so what stands in a list is whole.
-        Kind::Profile => {
-            typed(file, node, faults, &not_in_list, |spec: HardwareSpec| Spec::Profile(spec.into()))
-        }
+        Kind::Profile => typed(file, node, faults, Reveal::All, &not_in_list, |spec: HardwareSpec| {
+            Spec::Profile(spec.into())
+        }),
         Kind::Hardware if node.get("profile").is_some() => {
-            typed(file, node, faults, &not_in_list, |spec: HardwareSpec| Spec::Hardware(spec.into()))
+            typed(file, node, faults, Reveal::All, &not_in_list, |spec: HardwareSpec| {
+                Spec::Hardware(spec.into())
+            })
         }
         Kind::Hardware => {
-            typed(file, node, faults, &nothing, |spec: HardwareSpec| Spec::Hardware(spec.into()))
+            typed(file, node, faults, Reveal::All, &nothing, |spec: HardwareSpec| Spec::Hardware(spec.into()))
         }
     }
 }
@@ -176,7 +175,7 @@ fn as_written(value: Value, node: &Node) -> Value {
                 .iter()
                 .map(|(key, child)| {
                     let normal = object.remove(&*key.value.text).map(|value| as_written(value, child));
-                    (key.value.text.to_string(), normal.unwrap_or_else(|| child.to_json()))
+                    (key.value.text.to_string(), normal.unwrap_or_else(|| as_text(child)))
                 })
                 .collect(),
         ),
@@ -184,5 +183,19 @@ fn as_written(value: Value, node: &Node) -> Value {
             Value::Array(items.into_iter().zip(nodes).map(|(item, node)| as_written(item, node)).collect())
         }
         (value, _) => value,
+    }
+}
+
+/// What the type's normal form leaves out: an empty text or list, nothing, or a mapping that a Profile makes whole. Those hold text only.
+fn as_text(node: &Node) -> Value {
+    match &node.content {
+        Content::Mapping(entries) => {
+            let text = |value: &Node| match value.as_text() {
+                Some(text) if !value.is_null() => Value::from(text),
+                _ => value.to_json(),
+            };
+            Value::Object(entries.iter().map(|(k, v)| (k.value.text.to_string(), text(v))).collect())
+        }
+        _ => node.to_json(),
     }
 }

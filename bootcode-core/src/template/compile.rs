@@ -27,18 +27,33 @@ const VOLUME_OPTIONS: [&str; 9] =
 pub fn compile(template: &str, source: &str, data: &TemplateData<'_>) -> Result<WorkflowSpec, Faults> {
     let rendered =
         GoTemplate.render(source, &data.values).map_err(|error| Faults(vec![error.into_fault(template)]))?;
+    read(template, source, &rendered, data).map_err(|mut faults| {
+        let origins = GoTemplate::origins(source, &data.values);
+        for fault in &mut faults.0 {
+            let at = (fault.line as usize).checked_sub(1).and_then(|line| origins.get(line));
+            fault.line = at.copied().unwrap_or(fault.line);
+        }
+        faults.sorted()
+    })
+}
+
+/// Reads what was rendered; faults have the lines of the rendered text.
+fn read(
+    template: &str,
+    source: &str,
+    rendered: &str,
+    data: &TemplateData<'_>,
+) -> Result<WorkflowSpec, Faults> {
     let written = [source];
     let reveal = Reveal::WrittenIn(&written);
-    let documents = yaml::parse_revealing(template, &rendered, reveal)?;
+    let documents = yaml::parse_revealing(template, rendered, reveal)?;
     let [document] = documents.as_slice() else {
-        let message = format!("a template makes one YAML document, this makes {}", documents.len());
-        let file = template.to_owned();
         return Err(Faults(vec![Fault {
-            file,
+            file: template.to_owned(),
             line: 0,
             column: 0,
             path: String::new(),
-            message,
+            message: format!("a template makes one YAML document, this makes {}", documents.len()),
             suggestion: None,
         }]));
     };
@@ -49,7 +64,7 @@ pub fn compile(template: &str, source: &str, data: &TemplateData<'_>) -> Result<
     let spec = raw.map(|raw| compiler.workflow(raw));
     match spec {
         Some(spec) if compiler.faults.is_empty() => Ok(spec),
-        _ => Err(compiler.faults.sorted()),
+        _ => Err(compiler.faults),
     }
 }
 

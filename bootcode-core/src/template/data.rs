@@ -26,7 +26,7 @@ impl fmt::Debug for TemplateData<'_> {
 
 impl<'a> TemplateData<'a> {
     /// Every entry of `hardware_map` by its name; `device_1`, unless the map has it, the machine's own MAC; `hardware`, the machine's
-    /// document with its Profile merged in; `Hardware`, the same by the names that older templates use.
+    /// document with its Profile merged in and its `hostname` always there; `Hardware`, the same by the names that older templates use.
     #[must_use]
     pub fn new(
         machine: &Hardware,
@@ -38,12 +38,16 @@ impl<'a> TemplateData<'a> {
         // A machine without an interface is still known by its name.
         let id = own.map_or_else(|| machine.name.clone(), |interface| interface.mac.to_string());
         values.insert("device_1".to_owned(), id.into());
+        // A spec is made of plain types, so this cannot fail; were it to, templates would find no key.
+        let mut spec = serde_json::to_value(&machine.spec).unwrap_or_default();
+        if let Value::Object(spec) = &mut spec {
+            spec.insert("hostname".to_owned(), machine.hostname().into());
+        }
         values.insert(
             "hardware".to_owned(),
             json!({
                 "metadata": {"name": machine.name, "labels": machine.labels},
-                // A spec is made of plain types, so this cannot fail; were it to, templates would find no key.
-                "spec": serde_json::to_value(&machine.spec).unwrap_or_default(),
+                "spec": spec,
             }),
         );
         values.insert("Hardware".to_owned(), legacy(machine));

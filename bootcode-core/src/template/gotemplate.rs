@@ -9,8 +9,9 @@ use gotmpl::{
 use serde_json::Value;
 
 use super::{
-    RenderError, Renderer, functions,
+    RenderError, Renderer, functions, lines,
     lint::{line_column, lint},
+    scan::without_comments,
 };
 use crate::{
     limits::{RENDERED_BYTES, TEMPLATE_ITERATIONS},
@@ -24,13 +25,9 @@ pub struct GoTemplate;
 impl Renderer for GoTemplate {
     fn render(&self, source: &str, data: &Value) -> Result<String, RenderError> {
         lint(source)?;
-        let template = functions::register(Template::new("t"))
-            .missing_key(MissingKey::Error)
-            .max_range_iters(TEMPLATE_ITERATIONS)
-            .parse(source)
-            .map_err(|error| failed(source, None, &error, data))?;
+        let template = parse(source).map_err(|error| failed(source, None, &error, data))?;
         let values = gotmpl::to_value(data).map_err(|error| failed(source, None, &error, data))?;
-        match execute(&template, &values) {
+        match execute(&template, None, &values) {
             Ok(text) => Ok(text),
             Err(Stop::TooMuch) => Err(RenderError::PrintsTooMuch { limit: RENDERED_BYTES }),
             Err(Stop::Failed(error)) => {
@@ -39,6 +36,24 @@ impl Renderer for GoTemplate {
             }
         }
     }
+}
+
+impl GoTemplate {
+    /// For each line of the rendered text the template's line that made it. Empty where that cannot be told.
+    pub(super) fn origins(source: &str, data: &Value) -> Vec<u32> {
+        let render = || {
+            let template = lines::instrument(parse(source).ok()?, source)?;
+            execute(&template, Some(lines::INSTRUMENTED), &gotmpl::to_value(data).ok()?).ok()
+        };
+        render().map(|text| lines::origins(&text)).unwrap_or_default()
+    }
+}
+
+fn parse(source: &str) -> Result<Template, TemplateError> {
+    functions::register(Template::new("t"))
+        .missing_key(MissingKey::Error)
+        .max_range_iters(TEMPLATE_ITERATIONS)
+        .parse(&without_comments(source))
 }
 
 enum Stop {
@@ -67,9 +82,13 @@ impl io::Write for Bounded {
     }
 }
 
-fn execute(template: &Template, values: &gotmpl::Value) -> Result<String, Stop> {
+/// Executes the template, or the one of this name within it.
+fn execute(template: &Template, name: Option<&str>, values: &gotmpl::Value) -> Result<String, Stop> {
     let mut out = Bounded { text: Vec::new(), full: false };
-    let result = template.execute(&mut out, values);
+    let result = match name {
+        Some(name) => template.execute_template(&mut out, name, values),
+        None => template.execute(&mut out, values),
+    };
     if out.full {
         return Err(Stop::TooMuch);
     }
@@ -79,17 +98,12 @@ fn execute(template: &Template, values: &gotmpl::Value) -> Result<String, Stop> 
 
 /// The engine does not say where it failed: the first top-level node with which the template fails is looked for.
 fn failing_node(source: &str, values: &gotmpl::Value) -> Option<Node> {
-    let parse = || {
-        functions::register(Template::new("t"))
-            .missing_key(MissingKey::Error)
-            .max_range_iters(TEMPLATE_ITERATIONS)
-            .parse(source)
-            .ok()
-    };
-    let nodes = parse()?.lookup("t")?.clone();
+    const PART: &str = "\u{10FFFE}part";
+    let nodes = parse(source).ok()?.lookup("t")?.clone();
     let fails = |count: usize| {
         let first = ListNode { pos: nodes.pos, nodes: nodes.nodes[..count].to_vec() };
-        parse().is_some_and(|template| execute(&template.add_parse_tree("t", first), values).is_err())
+        let template = parse(source).map(|template| template.add_parse_tree(PART, first));
+        template.is_ok_and(|template| execute(&template, Some(PART), values).is_err())
     };
     let (mut good, mut bad) = (0, nodes.nodes.len());
     while bad - good > 1 {

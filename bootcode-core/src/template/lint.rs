@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use gotmpl::parse::{Expr, ListNode, Node, PipeNode, Pos};
 
-use super::{RenderError, functions, scan::actions};
+use super::{
+    RenderError, functions,
+    scan::{actions, without_comments},
+};
 use crate::{limits::TEMPLATE_BYTES, yaml::nearest};
 
 /// Checks a template as far as that goes without data.
@@ -16,8 +19,9 @@ pub fn lint(source: &str) -> Result<(), RenderError> {
         return Err(RenderError::TooLarge { bytes: source.len(), limit: TEMPLATE_BYTES });
     }
     balance(source)?;
-    let template =
-        functions::register(gotmpl::Template::new("t")).parse(source).map_err(|error| of_engine(&error))?;
+    let template = functions::register(gotmpl::Template::new("t"))
+        .parse(&without_comments(source))
+        .map_err(|error| of_engine(&error))?;
     let defined: BTreeSet<&str> = template.templates().into_iter().collect();
     let walk = Walk { source, defined: &defined };
     for name in &defined {
@@ -156,7 +160,8 @@ impl Walk<'_> {
     }
 
     fn unknown_variable(&self, pos: Pos, name: &str, variables: &[String]) -> RenderError {
-        let meant = nearest(name, variables.iter().map(String::as_str)).map(str::to_owned);
+        let meant = nearest(name, variables.iter().map(String::as_str).filter(|known| known.len() > 1))
+            .map(str::to_owned);
         self.error(pos, format!("there is no variable `{name}` here"), meant)
     }
 

@@ -11,6 +11,7 @@ mod data;
 mod functions;
 mod gotemplate;
 mod image_ref;
+mod lines;
 mod lint;
 mod raw;
 mod render;

@@ -10,18 +10,38 @@ pub(super) struct Action<'a> {
     pub(super) second: &'a str,
 }
 
+/// The source with each comment made an empty text of the same length and lines: the engine trims white space behind a comment where only
+/// the white space in front of it should go.
+pub(super) fn without_comments(source: &str) -> String {
+    let mut plain = String::with_capacity(source.len());
+    let mut at = 0;
+    while let Some(open) = source[at..].find("{{").map(|n| at + n) {
+        let start = first(source, open);
+        let end = match source[start..].strip_prefix("/*").and_then(|rest| rest.find("*/")) {
+            Some(length) => start + length + 4,
+            None => {
+                let end = close(source, open, start).unwrap_or(source.len());
+                plain.push_str(&source[at..end]);
+                at = end;
+                continue;
+            }
+        };
+        plain.push_str(&source[at..start]);
+        plain.push_str("\"\"");
+        plain.extend(source[start + 2..end].bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }));
+        at = end;
+    }
+    plain.push_str(&source[at..]);
+    plain
+}
+
 /// Every action, without comments.
 pub(super) fn actions(source: &str) -> Result<Vec<Action<'_>>, RenderError> {
     let mut actions = Vec::new();
     let mut at = 0;
     while let Some(open) = source[at..].find("{{").map(|n| at + n) {
-        let mut inner = open + 2;
-        // A trim marker is a hyphen with white space behind it; a hyphen alone begins a number.
-        if source[inner..].strip_prefix('-').is_some_and(|rest| rest.starts_with(char::is_whitespace)) {
-            inner += 1;
-        }
-        let trimmed = source[inner..].trim_start();
-        let start = source.len() - trimmed.len();
+        let start = first(source, open);
+        let trimmed = &source[start..];
         if trimmed.starts_with("/*") {
             let end = source[start..].find("*/");
             let end = end.ok_or_else(|| syntax(source, start, "this comment has no end: `*/`".to_owned()))?;
@@ -34,6 +54,14 @@ pub(super) fn actions(source: &str) -> Result<Vec<Action<'_>>, RenderError> {
         at = close(source, open, start)?;
     }
     Ok(actions)
+}
+
+/// Where the first word behind the braces at `open` stands.
+fn first(source: &str, open: usize) -> usize {
+    let inner = &source[open + 2..];
+    // A trim marker is a hyphen with white space behind it; a hyphen alone begins a number.
+    let trims = inner.strip_prefix('-').is_some_and(|rest| rest.starts_with(char::is_whitespace));
+    source.len() - inner[usize::from(trims)..].trim_start().len()
 }
 
 fn first_word(text: &str) -> &str {

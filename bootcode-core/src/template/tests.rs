@@ -150,7 +150,26 @@ tasks:
   actions: []
 ";
     let faults = compiled(source, &[]).unwrap_err();
-    insta::assert_snapshot!(faults, @"");
+    insta::assert_snapshot!(faults, @r#"
+    t:1:10: version: `0.2` is no known version of templates: write '0.1'
+    t:3:17: global_timeout: a workflow needs some seconds: write at least 1
+    t:4:1: unknown key `task_timeout`; known are version, name, id, global_timeout, tasks, on-success, on-failure
+    t:7:11: tasks[0].worker: a task needs its `worker`: write "{{.device_1}}"
+    t:8:13: tasks[0].volumes[0]: `statedir:/statedir` is no volume: both paths are absolute and go without `..`
+    t:8:33: tasks[0].volumes[1]: `/a:/b:rx` is no volume: its options are some of ro, rw, z, Z, private, rprivate, shared, rshared, rslave
+    t:8:43: tasks[0].volumes[2]: `/a` is no volume: write source:target, or source:target:ro
+    t:11:12: tasks[0].actions[0].image: `Disk-Wipe:v3` is no image: write a name in lower case, as in disk-wipe:v3 or registry.example/team/disk-wipe:v3
+    t:12:14: tasks[0].actions[0].timeout: an action needs some seconds: write at least 1, or leave it out for the rest of global_timeout
+    t:13:5: tasks[0].actions[0]: unknown key `retires` (did you mean `retries`?)
+    t:14:11: tasks[0].actions[1].name: two actions are called `a`; names are unique in a workflow
+    t:16:14: tasks[0].actions[1].timeout: expected a whole number, found `90s`
+    t:17:27: tasks[0].actions[1].namespaces.network: only `host` can be shared
+    t:18:17: tasks[0].actions[1].writes[1]: the machine has no writable disk `k`; known are a
+    t:18:20: tasks[0].actions[1].writes[2]: the machine has no writable disk `b`; known are a
+    t:19:9: tasks[1].name: two tasks are called `t`; names are unique in a workflow
+    t:20:11: tasks[1].worker: `node-9` is no declared machine, neither by name nor by MAC
+    t:21:12: tasks[1].actions: a task has at least one action
+    "#);
 }
 
 #[test]
@@ -186,7 +205,80 @@ fn faults_of_rendering_name_line_and_column() {
             format!("{source:?}\n    {fault}")
         })
         .collect();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    "a\n{{ if .device_1 }}b"
+        t:2:4: this `if` has no `{{end}}`
+    "a\n  {{ end }}"
+        t:2:6: this `end` closes nothing
+    "{{ if .device_1 }}a{{ else }}b{{ else }}c{{ end }}"
+        t:1:34: a second `else` in one block
+    "{{ define \"x\" }}{{ else }}{{ end }}"
+        t:1:20: a `define` has no `else`
+    "{{ break }}"
+        t:1:4: this `break` stands outside of every `range`
+    "a\n{{ .device_1"
+        t:2:1: these braces have no `}}`
+    "{{ \"a\n\" }}"
+        t:1:4: this text has no end on its line
+    "{{ /* a }}"
+        t:1:4: this comment has no end: `*/`
+    "a {{ uppper .device_1 }}"
+        t:1:6: there is no function `uppper` (did you mean `upper`?)
+    "{{ $disk := 1 }}{{ $dsik }}"
+        t:1:20: there is no variable `$dsik` here (did you mean `$disk`?)
+    "{{ if true }}{{ $x := 1 }}{{ end }}{{ $x }}"
+        t:1:39: there is no variable `$x` here
+    "{{ template \"x\" }}"
+        t:1:4: no template is called `x`
+    "name: n\nworker: {{ .device_2 }}"
+        t:2:12: there is no `device_2` in the data; names with other signs than letters and digits need `index` (did you mean `device_1`?)
+    "{{ if true }}\n{{ .hardware.spec.nothing }}{{ end }}"
+        t:2:4: there is no `nothing` in the data; names with other signs than letters and digits need `index`
+    "a\n{{ index .Hardware.Disks 7 }}"
+        t:2:4: index out of range: 7
+    "\n\n{{ b64dec .hardware.spec.userData }}"
+        t:3:4: b64dec was given no base64
+    "{{ lower 1 2 }}"
+        t:1:4: wrong number of arguments: lower expects 1, got 2
+    "{{ .hardware.metadata.name.x }}"
+        t:1:4: an operation does not fit the values that it was given
+    "{{ range 10 }}{{ end }}{{ .hardware | add 1 }}"
+        t:1:39: there is no function `add` (did you mean `and`?)
+    "{{ netmaskToPrefixLength \"255.0.255.0\" }}"
+        t:1:4: netmaskToPrefixLength was given a netmask with a gap
+    "{{ fail \"x\" }}"
+        t:1:4: there is no function `fail`
+    "#);
+}
+
+#[test]
+fn faults_behind_loops_and_branches_have_the_template_s_lines() {
+    let source = "version: '0.1'
+{{- /* a comment
+of two lines */}}
+name: n
+global_timeout: 10
+tasks:
+{{- if false }}
+- name: never
+{{- end }}
+- name: t
+  worker: node-1
+  actions:
+{{- range .Hardware.Disks }}
+  - name: {{ . | replace \"/\" \"-\" }}
+    image: x
+{{ end }}
+  - name: last
+    image: X
+{{ toYaml .Hardware.Disks | replace \"/\" \"x\" | replace \"- \" \"    # \" }}
+    retires: 1
+";
+    let faults = compiled(source, &[]).unwrap_err();
+    insta::assert_snapshot!(faults, @r"
+    t:18:12: tasks[0].actions[2].image: `X` is no image: write a name in lower case, as in disk-wipe:v3 or registry.example/team/disk-wipe:v3
+    t:20:5: tasks[0].actions[2]: unknown key `retires` (did you mean `retries`?)
+    ");
 }
 
 #[test]
@@ -230,6 +322,7 @@ fn functions_take_their_arguments_in_sprig_s_order() {
         ("{{ printf \"%s-%03d\" \"a\" 7 }}{{ print 1 2 }}", "a-0071 2"),
         ("{{ (index .Hardware.Interfaces 0).DHCP.IP.Address }}", "192.168.99.11"),
         ("{{ .hardware.spec.hostname | default .hardware.metadata.name }}", "node-1"),
+        ("a\n{{- /* c\n */}}\nb\n{{/* d */ -}}\n c{{/**/}}", "a\nb\nc"),
         ("{{- /* c }} */ -}} a{{ if eq .device_1 \"x\" }}b{{ else if true }}c{{ else }}d{{ end }}", "ac"),
         ("{{ range $i, $d := .Hardware.Disks }}{{ $i }}{{ if $i }}{{ break }}{{ end }}{{ end }}", "01"),
         (

@@ -41,6 +41,7 @@ impl<'a> NodeReader<'a> {
         self.node.as_text().ok_or_else(|| self.expected(what))
     }
 
+    /// With the place, unless a deeper one is known: types that parse a text fail after it was read.
     fn scalar<T>(&self, result: Result<T, ReadError>) -> Result<T, ReadError> {
         result.map_err(|error| error.of_scalar(self.node, self.reveal))
     }
@@ -215,7 +216,8 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         let Some((index, node)) = self.items.find(|(_, node)| !skip.contains(&node.id)) else {
             return Ok(None);
         };
-        let value = seed.deserialize(NodeReader { node, ..self.reader });
+        let reader = NodeReader { node, ..self.reader };
+        let value = reader.scalar(seed.deserialize(reader));
         value.map(Some).map_err(|error| error.below(format!("[{index}]")))
     }
 }
@@ -240,7 +242,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
         let text: StrDeserializer<'_, ReadError> = (*key.value.text).into_deserializer();
         seed.deserialize(text).map(Some).map_err(|mut error| {
             if !self.reader.reveal.allows(&key.value.text) {
-                "unknown key, which the rendering made".clone_into(&mut error.message);
+                "unknown key".clone_into(&mut error.message);
                 error.suggestion = None;
             }
             error.at(key.value.id, key.position)
@@ -250,7 +252,8 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
         let (key, node) =
             self.value.take().ok_or_else(|| ReadError::custom("a value was asked for before its key"))?;
-        let value = seed.deserialize(NodeReader { node, ..self.reader });
+        let reader = NodeReader { node, ..self.reader };
+        let value = reader.scalar(seed.deserialize(reader));
         value.map_err(|error| error.below(key.value.text.to_string()))
     }
 }

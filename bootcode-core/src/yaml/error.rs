@@ -45,7 +45,7 @@ impl ReadError {
             && let Some(text) = node.as_text()
         {
             if !reveal.allows(text) {
-                self.message = "the rendered value is not of the kind that belongs here".to_owned();
+                self.message = format!("{} is not of the kind that belongs here", reveal.quote(text));
                 self.suggestion = None;
             } else if !self.message.contains('`') {
                 self.message = format!("{}: {}", reveal.quote(text), self.message);

@@ -34,10 +34,18 @@ pub fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Faults> {
 
 /// The same with a say in what faults may repeat.
 pub(crate) fn parse_revealing(file: &str, text: &str, reveal: Reveal<'_>) -> Result<Vec<Node>, Faults> {
+    let (documents, faults) = parse_partly(file, text, reveal);
+    faults.or_ok(documents)
+}
+
+/// The documents before the first fault, and that fault.
+pub(crate) fn parse_partly(file: &str, text: &str, reveal: Reveal<'_>) -> (Vec<Node>, Faults) {
+    let mut faults = Faults::default();
     if text.len() > YAML_FILE_BYTES {
         let message =
             format!("the file has {} bytes, more than {YAML_FILE_BYTES}: split it into several", text.len());
-        return Err(Faults(vec![fault(file, Position::default(), message)]));
+        faults.push(fault(file, Position::default(), message));
+        return (Vec::new(), faults);
     }
     let options = granit_parser::options! {
         emit_comments: false,
@@ -57,10 +65,11 @@ pub(crate) fn parse_revealing(file: &str, text: &str, reveal: Reveal<'_>) -> Res
             }
         };
         if let Err(refusal) = result {
-            return Err(Faults(vec![fault(file, refusal.position, refusal.message)]));
+            faults.push(fault(file, refusal.position, refusal.message));
+            break;
         }
     }
-    Ok(builder.documents)
+    (builder.documents, faults)
 }
 
 fn fault(file: &str, position: Position, message: String) -> Fault {

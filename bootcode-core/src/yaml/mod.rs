@@ -24,8 +24,8 @@ mod write;
 mod tests;
 
 pub use fault::{Fault, Faults};
-pub(crate) use load::parse_revealing;
 pub use load::{parse_documents, utf8};
+pub(crate) use load::{parse_partly, parse_revealing};
 pub use node::{Content, Located, Node, Position};
 pub(crate) use read::read_revealing;
 pub use read::{from_str, read};

@@ -54,7 +54,7 @@ pub fn read<T: DeserializeOwned>(
     read_revealing(file, root, node, Reveal::All, faults, &|_| false)
 }
 
-/// The same, with a say in what faults may repeat, and with paths whose missing keys are no fault (then there is no value).
+/// The same, with a say in what faults may repeat, and with mappings that may lack keys: those are in the node and not in the value.
 pub(crate) fn read_revealing<T: DeserializeOwned>(
     file: &str,
     root: &str,
@@ -63,38 +63,43 @@ pub(crate) fn read_revealing<T: DeserializeOwned>(
     faults: &mut Faults,
     may_lack: &dyn Fn(&str) -> bool,
 ) -> (Option<T>, Node) {
-    let mut skip = HashSet::new();
+    let (mut skip, mut lacking) = (HashSet::new(), HashSet::new());
+    let rest = |skip: &HashSet<u32>, lacking: &HashSet<u32>| {
+        let faulty: HashSet<u32> = skip.difference(lacking).copied().collect();
+        if faulty.is_empty() { node.clone() } else { node.without(&faulty) }
+    };
     // Each round finds one fault, or skips one more node.
     for _ in 0..2 * FAULTS {
         let error: ReadError = match T::deserialize(NodeReader { node, skip: &skip, reveal }) {
-            Ok(value) if skip.is_empty() => return (Some(value), node.clone()),
-            Ok(value) => return (Some(value), node.without(&skip)),
+            Ok(value) => return (Some(value), rest(&skip, &lacking)),
             Err(error) => error,
         };
         let Some(id) = error.node else {
             faults.push(error.at(node.id, node.position).into_fault(file, root));
-            return (None, node.without(&skip));
+            return (None, rest(&skip, &lacking));
         };
         let follows = error.missing.is_some_and(|key| lacks_because_skipped(node, id, key, &skip));
-        let lacking = error.missing.is_some();
+        let lacks = error.missing.is_some();
         let fault = error.into_fault(file, root);
-        if !(follows || lacking && may_lack(&fault.path)) {
+        if lacks && may_lack(&fault.path) {
+            lacking.insert(id);
+        } else if !follows {
             faults.push(fault);
         }
         if id == node.id || !skip.insert(id) {
             break;
         }
     }
-    (None, node.without(&skip))
+    (None, rest(&skip, &lacking))
 }
 
 /// Whether the mapping `id` has the key after all, misspelt or with a value that was skipped for a fault of its own.
 fn lacks_because_skipped(node: &Node, id: u32, key: &str, skip: &HashSet<u32>) -> bool {
     match &node.content {
-        Content::Mapping(entries) if node.id == id => entries
-            .iter()
-            .filter(|(k, v)| skip.contains(&k.value.id) || skip.contains(&v.id))
-            .any(|(k, _)| nearest(&k.value.text, [key]).is_some()),
+        Content::Mapping(entries) if node.id == id => entries.iter().any(|(k, v)| {
+            let misspelt = skip.contains(&k.value.id) && nearest(&k.value.text, [key]).is_some();
+            misspelt || &*k.value.text == key && skip.contains(&v.id)
+        }),
         Content::Mapping(entries) => entries.iter().any(|(_, v)| lacks_because_skipped(v, id, key, skip)),
         Content::Sequence(items) => items.iter().any(|n| lacks_because_skipped(n, id, key, skip)),
         Content::Scalar { .. } => false,

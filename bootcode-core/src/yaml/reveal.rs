@@ -9,6 +9,8 @@ pub(crate) enum Reveal<'a> {
     All,
     /// What stands literally in one of these texts.
     WrittenIn(&'a [&'a str]),
+    /// Nothing: whoever writes a secret into a document by mistake should not find it in a log too.
+    Nothing,
 }
 
 impl Reveal<'_> {
@@ -17,13 +19,15 @@ impl Reveal<'_> {
         match self {
             Self::All => true,
             Self::WrittenIn(sources) => sources.iter().any(|source| source.contains(text)),
+            Self::Nothing => false,
         }
     }
 
     /// The text in back quotes, shortened; or words that do not tell it.
     pub(crate) fn quote(self, text: &str) -> String {
         if !self.allows(text) {
-            return "the rendered value".to_owned();
+            return if matches!(self, Self::Nothing) { "another value" } else { "the rendered value" }
+                .to_owned();
         }
         let mut short: String =
             text.chars().take(FAULT_VALUE_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use serde_json::Value;
+
 use super::{Checker, Kind, Spec, storage, unique::Unique};
 use crate::{
     document::{DhcpMode, Entry, HardwareSpec, Interface, name::host_name_fault},
@@ -106,21 +108,19 @@ fn profile(checker: &mut Checker<'_>, entry: &Entry, spec: &HardwareSpec) {
 
 /// What a Profile and a machine may both say; the one that says it is at fault.
 fn common(checker: &mut Checker<'_>, entry: &Entry, spec: &HardwareSpec) {
-    if let Some(os) = &spec.os {
-        if entry.writes(&["spec", "os", "sha256"])
-            && !(os.sha256.len() == 64 && os.sha256.bytes().all(|b| b.is_ascii_hexdigit()))
-        {
-            checker.fault(
-                entry,
-                "spec.os.sha256",
-                "a SHA-256 has 64 hexadecimal digits, as sha256sum prints them",
-            );
-        }
-        if entry.writes(&["spec", "os", "image"])
-            && let Some(message) = image_fault(&os.image)
-        {
-            checker.fault(entry, "spec.os.image", message);
-        }
+    // One may name the image and the other its digest, so each is looked for in the document itself.
+    let os = |key: &str| entry.document.spec.get("os").and_then(|os| os.get(key)).and_then(Value::as_str);
+    if let Some(sha256) = os("sha256")
+        && !(sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit()))
+    {
+        checker.fault(
+            entry,
+            "spec.os.sha256",
+            "a SHA-256 has 64 hexadecimal digits, as sha256sum prints them",
+        );
+    }
+    if let Some(message) = os("image").and_then(image_fault) {
+        checker.fault(entry, "spec.os.image", message);
     }
     if entry.writes(&["spec", "sshKeys"]) {
         for (n, key) in spec.ssh_keys.iter().enumerate() {

@@ -11,10 +11,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Document, DocumentSet, Hardware, HardwareSpec, Kind, NetworkSpec, merge,
+    profile::merge_values,
     read::read_partly,
     set::{Entry, Spec},
 };
-use crate::yaml::{Faults, nearest};
+use crate::yaml::{self, Faults, Node, nearest};
 
 /// Where documents come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -113,10 +114,16 @@ impl<'a> Checker<'a> {
         let name = &entry.document.metadata.name;
         match merge(name, profile.map(|p| &p.document.spec), &entry.document.spec) {
             Ok(spec) => Some(spec),
-            Err(error) => {
+            Err(_) => {
                 if !entry.faulty && profile.is_none_or(|profile| !profile.faulty) {
-                    let message = format!("with its Profile the machine is not whole: {}", error.source);
-                    self.faults.push(entry.fault("spec", message));
+                    // Read once more, as nodes, for the paths of all that is wrong.
+                    let values = merge_values(profile.map(|p| &p.document.spec), &entry.document.spec);
+                    let mut faults = Faults::default();
+                    yaml::read::<HardwareSpec>("", "spec", &Node::from_json(&values), &mut faults);
+                    for fault in &faults {
+                        let message = format!("with its Profile: {}", fault.message);
+                        self.faults.push(entry.fault(&fault.path, message));
+                    }
                 }
                 None
             }
