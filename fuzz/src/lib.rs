@@ -1,0 +1,41 @@
+//! What must hold for any bytes, one function a parser. A function panics where it does not hold, and does nothing else.
+//!
+//! ```text
+//!  corpus/<target>/* --tests/corpus.rs--> TARGETS   on stable, with every run of the tests
+//!  libFuzzer ----------fuzz_targets/*.rs-> TARGETS   cargo +nightly fuzz run <target>
+//! ```
+//!
+//! ```
+//! let (_, check) = bootcode_fuzz::TARGETS[0];
+//! check(b"../etc/passwd");
+//! ```
+
+mod dhcp;
+mod documents;
+mod file_name;
+mod http_range;
+mod phone_home;
+mod tftp;
+mod token;
+
+pub use dhcp::dhcp;
+pub use documents::documents;
+pub use file_name::file_name;
+pub use http_range::http_range;
+pub use phone_home::phone_home;
+pub use tftp::tftp;
+pub use token::token;
+
+/// The name of a target, which is that of its corpus, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 7] = [
+    ("file_name", file_name),
+    ("token", token),
+    ("documents", documents),
+    ("dhcp", dhcp),
+    ("tftp", tftp),
+    ("http_range", http_range),
+    ("phone_home", phone_home),
+];

@@ -1,0 +1,9 @@
+use bootcode_tftp::tftp::Packet;
+
+/// What is read is written as something that is read alike.
+pub fn tftp(bytes: &[u8]) {
+    let Ok(packet) = Packet::parse(bytes) else { return };
+    let mut written = Vec::new();
+    packet.encode(&mut written);
+    assert_eq!(Packet::parse(&written), Ok(packet));
+}
