@@ -1,4 +1,4 @@
-//! Clients that other people wrote: curl and tftp-hpa. Debian's packages `curl` and `tftp-hpa` bring them.
+//! Clients that other people wrote, from Debian's packages `curl`, `tftp-hpa` and `skopeo`.
 //!
 //! With `BOOTCODE_REAL_PEERS=1` a missing one fails its test; without, it is said and passed over.
 #![allow(clippy::unwrap_used)] // outside of #[test] functions; a test may fail
@@ -115,4 +115,26 @@ async fn curl_fetches_by_http_resumes_and_revalidates() {
     assert_eq!(client("curl", &first, bed.fetched.path()).await.unwrap().stdout, b"200");
     let again = ["-sSf", "--etag-compare", "tag", "-o", "out", "-w", "%{http_code}", &url];
     assert_eq!(client("curl", &again, bed.fetched.path()).await.unwrap().stdout, b"304");
+}
+
+#[cfg(feature = "registry")]
+#[tokio::test(flavor = "multi_thread")]
+async fn skopeo_copies_an_image_and_lists_its_tags() {
+    let (served, fetched) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let layer = content(2_000_000);
+    let image = common::layout::image(served.path(), "disk-wipe:v3", &layer);
+    common::layout::index(served.path(), &[image]);
+    let layout = bootcode_tftp::registry::Layout::open(served.path()).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let name = format!("docker://{}/disk-wipe", listener.local_addr().unwrap());
+    let router = bootcode_tftp::registry::registry_router(layout);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let source = format!("{name}:v3");
+    let copy = ["copy", "--insecure-policy", "--src-tls-verify=false", &source, "dir:out"];
+    let Some(output) = client("skopeo", &copy, fetched.path()).await else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let digest = bootcode_tftp::registry::Digest::of(&layer);
+    assert!(std::fs::read(fetched.path().join("out").join(digest.hex())).unwrap() == layer);
+    let tags = client("skopeo", &["list-tags", "--tls-verify=false", &name], fetched.path()).await.unwrap();
+    assert!(String::from_utf8_lossy(&tags.stdout).contains("\"v3\""), "{tags:?}");
 }

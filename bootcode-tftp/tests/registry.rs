@@ -2,7 +2,7 @@
 #![cfg(feature = "registry")]
 #![allow(clippy::unwrap_used)] // outside of #[test] functions; a test may fail
 
-use std::path::Path;
+mod common;
 
 use axum::{
     Router,
@@ -11,37 +11,10 @@ use axum::{
 };
 use bootcode_core::image::ImageIndex as _;
 use bootcode_tftp::registry::{Digest, Layout, LayoutError, registry_router};
+use common::layout::{MANIFEST, image, index};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
-/// Writes a blob and returns its descriptor.
-fn blob(layout: &Path, media_type: &str, bytes: &[u8]) -> Value {
-    let digest = Digest::of(bytes);
-    let blobs = layout.join("blobs/sha256");
-    std::fs::create_dir_all(&blobs).unwrap();
-    std::fs::write(blobs.join(digest.hex()), bytes).unwrap();
-    json!({"mediaType": media_type, "digest": digest.as_str(), "size": bytes.len()})
-}
-
-/// Writes an image of one layer and returns its descriptor in the index.
-fn image(layout: &Path, name: &str, layer: &[u8]) -> Value {
-    let config = blob(layout, "application/vnd.oci.image.config.v1+json", b"{}");
-    let layer = blob(layout, "application/vnd.oci.image.layer.v1.tar", layer);
-    let manifest =
-        json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}).to_string();
-    let mut descriptor = blob(layout, MANIFEST, manifest.as_bytes());
-    descriptor["annotations"] = json!({"org.opencontainers.image.ref.name": name});
-    descriptor
-}
-
-fn index(layout: &Path, manifests: &[Value]) {
-    std::fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion": "1.0.0"}"#).unwrap();
-    let index = json!({"schemaVersion": 2, "manifests": manifests});
-    std::fs::write(layout.join("index.json"), index.to_string()).unwrap();
-}
 
 fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap().to_owned()

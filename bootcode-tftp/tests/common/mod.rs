@@ -1,6 +1,9 @@
 //! What several tests share.
 #![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub)]
 
+#[cfg(feature = "registry")]
+pub mod layout;
+
 use std::sync::{Arc, Mutex};
 
 use bootcode_core::timeline::{BootEvent, BootEventKind, BootRecorder, Subject};
