@@ -13,7 +13,6 @@ use crate::{
     mac::MacAddr,
     source::HardwareKey,
     store::Key,
-    workflow::{Recorded, State},
 };
 
 #[derive(Debug, Default)]
@@ -25,7 +24,6 @@ pub(super) struct Index {
     machines: BTreeMap<String, Arc<Hardware>>,
     by_mac: HashMap<MacAddr, Arc<Hardware>>,
     by_ip: HashMap<Ipv4Addr, Arc<Hardware>>,
-    workflows: BTreeMap<String, State>,
 }
 
 impl Index {
@@ -33,7 +31,9 @@ impl Index {
         let Ok(kind) = key.kind.parse::<Kind>() else { return };
         let document: Document = match serde_json::from_value(value.clone()) {
             Ok(document) => document,
-            Err(error) => return tracing::error!(%error, kind = key.kind, name = key.name, "a stored document cannot be read"),
+            Err(error) => {
+                return tracing::error!(%error, kind = key.kind, name = key.name, "a stored document cannot be read");
+            }
         };
         match kind {
             Kind::Network => match serde_json::from_value(document.spec) {
@@ -70,19 +70,6 @@ impl Index {
         }
     }
 
-    pub(super) fn append(&mut self, workflow: &str, seq: u64, entries: &[Value]) {
-        let state = self.workflows.entry(workflow.to_owned()).or_insert_with(|| State::empty(workflow));
-        for (seq, entry) in (seq..).zip(entries) {
-            if seq <= state.seq {
-                continue;
-            }
-            match serde_json::from_value::<Recorded>(entry.clone()) {
-                Ok(recorded) => state.apply(&recorded),
-                Err(error) => return tracing::error!(%error, workflow, seq, "an entry of a workflow's log cannot be read"),
-            }
-        }
-    }
-
     pub(super) fn hardware(&self, key: &HardwareKey) -> Option<Arc<Hardware>> {
         match key {
             HardwareKey::Mac(mac) => self.by_mac.get(mac).cloned(),
@@ -106,12 +93,9 @@ impl Index {
         self.networks.values().filter(contains).max_by_key(|network| network.spec.cidr.prefix_len()).cloned()
     }
 
-    pub(super) fn workflows(&self) -> impl Iterator<Item = &State> {
-        self.workflows.values()
-    }
-
     fn resolve_all(&mut self, profile: &str) {
-        let uses = |document: &&Document| document.spec.get("profile").and_then(Value::as_str) == Some(profile);
+        let uses =
+            |document: &&Document| document.spec.get("profile").and_then(Value::as_str) == Some(profile);
         let names: Vec<String> =
             self.declared.values().filter(uses).map(|document| document.metadata.name.clone()).collect();
         for name in names {
@@ -122,7 +106,8 @@ impl Index {
     fn resolve(&mut self, name: &str) {
         self.forget(name);
         let Some(document) = self.declared.get(name) else { return };
-        let profile = document.spec.get("profile").and_then(Value::as_str).and_then(|name| self.profiles.get(name));
+        let profile =
+            document.spec.get("profile").and_then(Value::as_str).and_then(|name| self.profiles.get(name));
         let spec = match merge(name, profile, &document.spec) {
             Ok(spec) => spec,
             Err(error) => return tracing::error!(%error, name, "a stored Hardware cannot be read"),
@@ -155,7 +140,9 @@ impl Index {
 
 /// As SMBIOS and `dmidecode` write it: option 97 carries the first three fields little-endian (SMBIOS 7.2.1).
 fn uuid(id: &[u8; 16]) -> String {
-    let hex = |bytes: &mut dyn Iterator<Item = &u8>| bytes.fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let hex = |bytes: &mut dyn Iterator<Item = &u8>| {
+        bytes.fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    };
     format!(
         "{}-{}-{}-{}-{}",
         hex(&mut id[..4].iter().rev()),

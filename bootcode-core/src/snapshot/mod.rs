@@ -13,20 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     document::{Hardware, Kind, Network},
-    source::{
-        HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, Work, WorkSource,
-    },
+    source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError},
     store::{Change, Revision, Store, StoreError, Watched},
-    workflow::{State, work_for},
 };
 use index::Index;
 
 /// How long a follower waits before it asks a store again that went away.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
-/// The logs that are folded.
-const WORKFLOW_LOGS: &str = "workflow/";
 
-/// Machines, networks and work of a store, in memory.
+/// Machines and networks of a store, in memory. Work is the engine's, which keeps its own image of the workflows' logs.
 #[derive(Debug)]
 pub struct Snapshot {
     index: RwLock<Index>,
@@ -106,13 +101,6 @@ async fn read_all(store: &dyn Store) -> Result<(Index, Revision), StoreError> {
             change_index(&mut index, &Change::Put(stored));
         }
     }
-    for log in store.logs(WORKFLOW_LOGS).await? {
-        let entries = store.read(&log, 1).await?;
-        if let Some(seq) = entries.first().map(|entry| entry.seq) {
-            let entries = entries.into_iter().map(|entry| entry.value).collect();
-            change_index(&mut index, &Change::Appended { log, seq, entries });
-        }
-    }
     // The oldest of the revisions read: what came in between is seen again by the watch, and changes are idempotent.
     Ok((index, first.unwrap_or_default()))
 }
@@ -121,11 +109,7 @@ fn change_index(index: &mut Index, change: &Change) {
     match change {
         Change::Put(stored) => index.put(&stored.key, &stored.value),
         Change::Deleted(key) => index.delete(key),
-        Change::Appended { log, seq, entries } => {
-            if let Some(name) = log.strip_prefix(WORKFLOW_LOGS) {
-                index.append(name, *seq, entries);
-            }
-        }
+        Change::Appended { .. } => {}
     }
 }
 
@@ -148,20 +132,7 @@ impl NetworkSource for Snapshot {
     }
 }
 
-#[async_trait]
-impl WorkSource for Snapshot {
-    async fn work(&self, hardware: &Hardware) -> Result<Work, SourceError> {
-        Ok(self.read(|index| work_for(index.workflows(), hardware)))
-    }
-}
-
 impl Snapshot {
-    /// Every workflow as its log tells it.
-    #[must_use]
-    pub fn workflows(&self) -> Vec<State> {
-        self.read(|index| index.workflows().cloned().collect())
-    }
-
     /// The machine of this name, its Profile merged in.
     #[must_use]
     pub fn hardware(&self, name: &str) -> Option<Arc<Hardware>> {

@@ -1,7 +1,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::{document::Kind, store::{Key, Stored}};
+use crate::{
+    document::Kind,
+    store::{Key, Stored},
+};
 
 fn put(kind: Kind, name: &str, spec: serde_json::Value) -> Change {
     let value = json!({"apiVersion": "bootcode/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});
@@ -19,7 +22,10 @@ fn a_machine_is_found_by_each_of_its_keys_and_follows_its_profile() {
     change_index(&mut index, &put(Kind::Hardware, "a", machine("p", "52:54:00:00:00:01", "10.0.0.1")));
     change_index(&mut index, &put(Kind::Profile, "p", json!({"kernelArgs": ["quiet"]})));
     let found = index.hardware(&HardwareKey::Mac(mac)).unwrap();
-    assert_eq!((found.name.as_str(), found.spec.kernel_args.as_slice()), ("a", ["quiet".to_owned()].as_slice()));
+    assert_eq!(
+        (found.name.as_str(), found.spec.kernel_args.as_slice()),
+        ("a", ["quiet".to_owned()].as_slice())
+    );
     let by_ip = HardwareKey::Ip([10, 0, 0, 1].into());
     assert!(index.hardware(&by_ip).is_some());
 

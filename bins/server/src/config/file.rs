@@ -1,0 +1,208 @@
+//! The shape of `bootcode.yaml`.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+
+/// The server's configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The store, leases, journals and keys.
+    #[serde(default = "default_data_dir")]
+    pub data_dir: PathBuf,
+    /// Where documents and logs are kept.
+    #[serde(default)]
+    pub store: StoreKind,
+    /// Where machines are.
+    pub interfaces: Vec<String>,
+    /// What machines are told; default: the interface's address in their Network.
+    #[serde(default)]
+    pub advertise: Option<Ipv4Addr>,
+    /// TFTP.
+    #[serde(default)]
+    pub tftp: Tftp,
+    /// Machines' HTTP.
+    #[serde(default)]
+    pub http: Http,
+    /// Operators' API.
+    #[serde(default)]
+    pub api: Api,
+    /// Machines' syslog.
+    #[serde(default)]
+    pub syslog: Syslog,
+    /// Directories of files for machines: TFTP and `/files/`.
+    #[serde(default = "default_files")]
+    pub files: Vec<PathBuf>,
+    /// An OCI image layout.
+    #[serde(default = "default_images")]
+    pub images: PathBuf,
+    /// iPXE's binaries.
+    #[serde(default = "default_ipxe")]
+    pub ipxe: PathBuf,
+    /// OSIE's kernels and initramfses.
+    #[serde(default = "default_osie")]
+    pub osie: PathBuf,
+    /// Directories of documents, applied at start and on every change.
+    #[serde(default)]
+    pub sources: Vec<SourceDir>,
+}
+
+/// Where documents and logs are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// In `data_dir`, durable.
+    #[default]
+    Sqlite,
+    /// In memory: gone with the process.
+    Memory,
+}
+
+/// TFTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tftp {
+    /// The address and port.
+    pub listen: SocketAddr,
+}
+
+/// Machines' HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// The address and port.
+    pub listen: SocketAddr,
+}
+
+/// Operators' API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    /// A Unix socket: who may use it is a matter of its permissions.
+    pub socket: PathBuf,
+}
+
+/// Machines' syslog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Syslog {
+    /// `none`; receiving is not built yet.
+    pub listen: String,
+}
+
+/// A directory of documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceDir {
+    /// Where.
+    pub dir: PathBuf,
+    /// Whether documents that are gone from it are deleted.
+    #[serde(default)]
+    pub prune: bool,
+    /// How many may be deleted at once before it is taken for an accident.
+    #[serde(rename = "maxDelete", default = "default_max_delete")]
+    pub max_delete: u32,
+}
+
+impl Default for Tftp {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 69)) }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 7080)) }
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { socket: "/run/bootcode/api.sock".into() }
+    }
+}
+
+impl Default for Syslog {
+    fn default() -> Self {
+        Self { listen: "none".into() }
+    }
+}
+
+fn default_data_dir() -> PathBuf {
+    "/var/lib/bootcode".into()
+}
+
+fn default_files() -> Vec<PathBuf> {
+    vec!["./files".into()]
+}
+
+fn default_images() -> PathBuf {
+    "./images".into()
+}
+
+fn default_ipxe() -> PathBuf {
+    "/usr/lib/ipxe".into()
+}
+
+fn default_osie() -> PathBuf {
+    "./osie".into()
+}
+
+const fn default_max_delete() -> u32 {
+    5
+}
+
+impl Config {
+    /// Whether a path is one that nobody configured, so that its absence is only worth a warning.
+    #[must_use]
+    pub fn is_default_path(&self, path: &Path) -> bool {
+        let defaults = [default_images(), default_ipxe(), default_osie()];
+        let plain = |default: &PathBuf| default.strip_prefix(".").unwrap_or(default).to_owned();
+        defaults.iter().chain(&default_files()).any(|default| path.ends_with(plain(default)))
+    }
+
+    pub(super) fn resolve(&mut self, directory: &Path) {
+        let absolute = |path: &mut PathBuf| {
+            if path.is_relative() {
+                *path = directory.join(path.strip_prefix(".").unwrap_or(path));
+            }
+        };
+        self.files.iter_mut().for_each(absolute);
+        self.sources.iter_mut().for_each(|source| absolute(&mut source.dir));
+        for path in
+            [&mut self.data_dir, &mut self.images, &mut self.ipxe, &mut self.osie, &mut self.api.socket]
+        {
+            absolute(path);
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.interfaces.is_empty() {
+            let message = "name at least one network interface that machines are on, as in [br0]".to_owned();
+            return Err(ConfigError::Value { key: "interfaces", message });
+        }
+        if self.syslog.listen != "none" {
+            let message = "receiving syslog is not built yet: leave it out, or write none".to_owned();
+            return Err(ConfigError::Value { key: "syslog.listen", message });
+        }
+        // `sockaddr_un` holds 108 bytes, the last of them NUL.
+        if self.api.socket.as_os_str().len() > 107 {
+            let message = "the path is longer than the 107 bytes that a Unix socket can have".to_owned();
+            return Err(ConfigError::Value { key: "api.socket", message });
+        }
+        if let Some(source) = self.sources.iter().find(|source| source.prune) {
+            let message = format!(
+                "prune: true is not built yet: leave it out for {} and delete by hand",
+                source.dir.display()
+            );
+            return Err(ConfigError::Value { key: "sources", message });
+        }
+        Ok(())
+    }
+}

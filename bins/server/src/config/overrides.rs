@@ -1,0 +1,111 @@
+//! `--set a.b=c` and `BOOTCODE_A_B=c`.
+
+use std::str::FromStr;
+
+use bootcode_core::yaml;
+use serde_json::{Map, Value};
+
+/// Keys that an override may set. An environment variable's name has no dots, so it is looked up here.
+const KEYS: [&str; 13] = [
+    "data_dir",
+    "store",
+    "interfaces",
+    "advertise",
+    "tftp.listen",
+    "http.listen",
+    "api.socket",
+    "syslog.listen",
+    "files",
+    "images",
+    "ipxe",
+    "osie",
+    "sources",
+];
+
+/// One key with another value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Override {
+    key: String,
+    value: Value,
+}
+
+/// An override that cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OverrideError {
+    /// It is no KEY=VALUE.
+    #[error("`{text}` is no override: write KEY=VALUE, as in http.listen=0.0.0.0:80")]
+    Form {
+        /// What was read.
+        text: String,
+    },
+    /// There is no such key.
+    #[error("there is no configuration key `{key}`: the keys are {}", KEYS.join(", "))]
+    Key {
+        /// What was read.
+        key: String,
+    },
+    /// The value is no YAML.
+    #[error("the value of `{key}` is no YAML: {message}")]
+    Value {
+        /// Its key.
+        key: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+impl Override {
+    /// Of this key; the value is read as YAML, so that lists can be given.
+    ///
+    /// # Errors
+    /// See [`OverrideError`].
+    pub fn new(key: &str, value: &str) -> Result<Self, OverrideError> {
+        let failed = |message: String| OverrideError::Value { key: key.to_owned(), message };
+        let nodes = yaml::parse_documents(key, value).map_err(|faults| failed(faults.to_string()))?;
+        let value = nodes.first().map_or(Value::Null, yaml::Node::to_json);
+        Ok(Self { key: key.to_owned(), value })
+    }
+
+    /// Those of the environment: `BOOTCODE_HTTP_LISTEN` sets `http.listen`.
+    ///
+    /// # Errors
+    /// See [`OverrideError`].
+    pub fn from_environment(
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Vec<Self>, OverrideError> {
+        let key = |name: &str| {
+            let name = name.strip_prefix("BOOTCODE_")?.to_ascii_lowercase();
+            KEYS.into_iter().find(|key| key.replace('.', "_") == name)
+        };
+        variables
+            .into_iter()
+            .filter_map(|(name, value)| key(&name).map(|key| Self::new(key, &value)))
+            .collect()
+    }
+
+    pub(super) fn apply(&self, tree: &mut Value) -> Result<(), OverrideError> {
+        let Some(key) = KEYS.into_iter().find(|key| *key == self.key) else {
+            return Err(OverrideError::Key { key: self.key.clone() });
+        };
+        let mut at = tree;
+        for part in key.split('.') {
+            if !at.is_object() {
+                *at = Value::Object(Map::new());
+            }
+            at = &mut at[part];
+        }
+        *at = self.value.clone();
+        Ok(())
+    }
+}
+
+impl FromStr for Override {
+    type Err = OverrideError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (key, value) =
+            text.split_once('=').ok_or_else(|| OverrideError::Form { text: text.to_owned() })?;
+        Self::new(key.trim(), value)
+    }
+}

@@ -1,0 +1,61 @@
+//! What machines fetch, from the configured directories and from `plan_boot`.
+
+use std::{path::Path, sync::Arc};
+
+use bootcode_core::files::{Chain, Dir, FileSource, Rendered};
+
+use crate::{config::Config, error::ServerError};
+
+/// The same files by both protocols.
+pub(crate) struct MachineFiles {
+    /// By HTTP path, without the first slash.
+    pub http: Arc<dyn FileSource>,
+    /// By TFTP name.
+    pub tftp: Arc<dyn FileSource>,
+    /// What `/files/` serves, by name.
+    pub files: Arc<dyn FileSource>,
+}
+
+/// Opens the configured directories. One that was configured must exist; a default one that is missing is a warning.
+///
+/// # Errors
+/// [`ServerError::Path`] names the key.
+pub(crate) fn open(config: &Config, rendered: Rendered) -> Result<MachineFiles, ServerError> {
+    let mut files = Chain::new();
+    for path in &config.files {
+        if let Some(dir) = open_dir(config, "files", path)? {
+            files = files.with(dir);
+        }
+    }
+    let files: Arc<dyn FileSource> = Arc::new(files);
+    let rendered: Arc<dyn FileSource> = Arc::new(rendered);
+    let mut http = Chain::new()
+        .with_prefix("files", Arc::clone(&files))
+        .with_prefix("ipxe/script", Arc::clone(&rendered))
+        .with(Arc::clone(&rendered));
+    let mut tftp = Chain::new();
+    if let Some(ipxe) = open_dir(config, "ipxe", &config.ipxe)? {
+        http = http.with_prefix("ipxe/binary", Arc::clone(&ipxe));
+        tftp = tftp.with(ipxe);
+    }
+    if let Some(osie) = open_dir(config, "osie", &config.osie)? {
+        http = http.with_prefix("osie", osie);
+    }
+    tftp = tftp.with(rendered).with(Arc::clone(&files));
+    Ok(MachineFiles { http: Arc::new(http), tftp: Arc::new(tftp), files })
+}
+
+fn open_dir(
+    config: &Config,
+    key: &'static str,
+    path: &Path,
+) -> Result<Option<Arc<dyn FileSource>>, ServerError> {
+    match Dir::new(path) {
+        Ok(dir) => Ok(Some(Arc::new(dir))),
+        Err(error) if config.is_default_path(path) => {
+            tracing::warn!(key, %error, "a default directory is missing; machines get nothing from it");
+            Ok(None)
+        }
+        Err(error) => Err(ServerError::Path { key, path: path.to_owned(), message: error.to_string() }),
+    }
+}

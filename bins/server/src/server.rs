@@ -1,0 +1,238 @@
+//! The whole server: what it is built from, and how it runs.
+
+use std::{pin::Pin, sync::Arc};
+
+use axum::Router;
+use bootcode_api::{operator, worker};
+use bootcode_core::{
+    boot::Site,
+    files::{Rendered, RenderedParts},
+    policy::{BootPolicy, DefaultPolicy},
+    source::HardwareSource,
+    store::Store,
+};
+use bootcode_dhcp::{DhcpConfig, DhcpServer, Sources};
+use bootcode_metadata::MetadataParts;
+use bootcode_tftp::tftp::TftpServer;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    control::{Control, Own},
+    error::ServerError,
+    files, http, images, interfaces, sources,
+};
+
+/// What runs until the server ends.
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A server that was put together and does not run yet.
+pub struct Server {
+    config: Config,
+    own: Own,
+    policy: Arc<dyn BootPolicy>,
+}
+
+/// Puts a server together.
+pub struct ServerBuilder {
+    server: Server,
+}
+
+impl ServerBuilder {
+    /// With this store instead of the configured one.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.server.own.store = Some(store);
+        self
+    }
+
+    /// With machines from elsewhere than the store.
+    #[must_use]
+    pub fn hardware(mut self, hardware: Arc<dyn HardwareSource>) -> Self {
+        self.server.own.hardware = Some(hardware);
+        self
+    }
+
+    /// With another decision on what machines boot.
+    #[must_use]
+    pub fn policy(mut self, policy: Arc<dyn BootPolicy>) -> Self {
+        self.server.policy = policy;
+        self
+    }
+
+    /// The server.
+    ///
+    /// # Errors
+    /// [`ServerError::Interfaces`] where an interface is missing or has no address.
+    pub fn build(self) -> Result<Server, ServerError> {
+        interfaces::addresses(&self.server.config)?;
+        Ok(self.server)
+    }
+}
+
+impl Server {
+    /// A server with this configuration, the store that it names, and `plan_boot`.
+    #[must_use]
+    pub fn builder(config: Config) -> ServerBuilder {
+        ServerBuilder { server: Self { config, own: Own::default(), policy: Arc::new(DefaultPolicy) } }
+    }
+
+    /// Checks the documents of the configured directories, without a store.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn check(self) -> Result<(), ServerError> {
+        for source in &self.config.sources {
+            sources::check(source)?;
+        }
+        Ok(())
+    }
+
+    /// Runs until cancelled, then ends every task it started.
+    ///
+    /// # Errors
+    /// See [`ServerError`]; all but [`ServerError::Ended`] come before the first packet is answered.
+    pub async fn run(self, cancel: CancellationToken) -> Result<(), ServerError> {
+        let Self { config, own, policy } = self;
+        let site = Site { addresses: interfaces::addresses(&config)?, http_port: config.http.listen.port() };
+        let images = images::open(&config)?;
+        let control = Control::open(&config, own, images.index()).await?;
+        let files = files::open(&config, rendered(&control, &site, &policy))?;
+
+        let dhcp = DhcpServer::bind(
+            DhcpConfig { interfaces: config.interfaces.clone(), site: site.clone() },
+            dhcp_sources(&control, &policy),
+        )
+        .await?;
+        let tftp = TftpServer::bind(
+            config.tftp.listen,
+            Arc::clone(&files.tftp),
+            Arc::clone(&control.recorder) as _,
+            Arc::clone(&control.clock),
+        )
+        .await?;
+        let machines = http::bind_machines(config.http.listen).await?;
+        let operators = http::bind_operators(&config.api.socket).await?;
+
+        control.hold_restored().await?;
+        for source in &config.sources {
+            match sources::apply(&control.applier, source).await {
+                Ok(done) => sources::log(&source.dir, &done),
+                Err(error) if control.has_documents() => {
+                    tracing::error!(%error, "serving the documents that were applied last");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+
+        let machine_routes = http::health()
+            .merge(worker::router(Arc::clone(&control.engine) as _))
+            .merge(metadata(&control, &files, &site))
+            .merge(images.router())
+            .merge(bootcode_tftp::http::files_router(
+                Arc::clone(&files.http),
+                Arc::clone(&control.recorder) as _,
+                Arc::clone(&control.clock),
+            ));
+        let operator_routes = http::health().merge(operator_routes(&control));
+
+        let mut tasks = JoinSet::new();
+        let mut start = |name: &'static str, task: Task| {
+            tasks.spawn(async move {
+                task.await;
+                name
+            });
+        };
+        let follow = Arc::clone(&control.snapshot);
+        let (store, token) = (Arc::clone(&control.store), cancel.clone());
+        start("the snapshot", Box::pin(async move { follow.follow(store, token).await }));
+        let (engine, token) = (Arc::clone(&control.engine), cancel.clone());
+        start("the workflow engine", Box::pin(async move { engine.run(token).await }));
+        start("the timeline", Box::pin(control.timeline.run(cancel.clone())));
+        for source in config.sources {
+            let applier = Arc::clone(&control.applier);
+            start("a directory of documents", Box::pin(sources::follow(applier, source, cancel.clone())));
+        }
+        start("DHCP", Box::pin(dhcp.run(cancel.clone())));
+        start("TFTP", Box::pin(tftp.run(cancel.clone())));
+        start("machines' HTTP", Box::pin(http::serve_machines(machines, machine_routes, cancel.clone())));
+        start("operators' API", Box::pin(operators.serve(operator_routes, cancel.clone())));
+        tracing::info!(
+            http = %config.http.listen, tftp = %config.tftp.listen, api = %config.api.socket.display(),
+            machines_are_told = ?site.addresses, "serving"
+        );
+        supervise(tasks, cancel).await
+    }
+}
+
+/// Waits for all tasks. One that ends before it was told to takes the others down with it: half a server is worse to
+/// find than none.
+async fn supervise(mut tasks: JoinSet<&'static str>, cancel: CancellationToken) -> Result<(), ServerError> {
+    let mut result = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        let task = match ended {
+            Ok(name) => name,
+            Err(error) => {
+                tracing::error!(%error, "a task failed");
+                "a task"
+            }
+        };
+        if !cancel.is_cancelled() {
+            result = Err(ServerError::Ended { task });
+            cancel.cancel();
+        }
+    }
+    result
+}
+
+fn rendered(control: &Control, site: &Site, policy: &Arc<dyn BootPolicy>) -> Rendered {
+    Rendered::new(RenderedParts {
+        hardware: Arc::clone(&control.hardware),
+        networks: Arc::clone(&control.snapshot) as _,
+        work: Arc::clone(&control.engine) as _,
+        policy: Arc::clone(policy),
+        site: site.clone(),
+        sessions: Arc::clone(&control.sessions),
+        sealer: control.sealer.clone(),
+        entropy: Arc::clone(&control.entropy),
+        recorder: Arc::clone(&control.recorder) as _,
+        clock: Arc::clone(&control.clock),
+    })
+}
+
+fn dhcp_sources(control: &Control, policy: &Arc<dyn BootPolicy>) -> Sources {
+    Sources {
+        hardware: Arc::clone(&control.hardware),
+        networks: Arc::clone(&control.snapshot) as _,
+        work: Arc::clone(&control.engine) as _,
+        policy: Arc::clone(policy),
+        sessions: Arc::clone(&control.sessions),
+        recorder: Arc::clone(&control.recorder) as _,
+        clock: Arc::clone(&control.clock),
+    }
+}
+
+fn metadata(control: &Control, files: &files::MachineFiles, site: &Site) -> Router {
+    bootcode_metadata::router(MetadataParts {
+        hardware: Arc::clone(&control.hardware),
+        networks: Arc::clone(&control.snapshot) as _,
+        files: Arc::clone(&files.files),
+        site: site.clone(),
+        sealer: control.sealer.clone(),
+        entropy: Arc::clone(&control.entropy),
+        recorder: Arc::clone(&control.recorder) as _,
+        clock: Arc::clone(&control.clock),
+    })
+}
+
+fn operator_routes(control: &Control) -> Router {
+    operator::router(operator::OperatorParts {
+        store: Arc::clone(&control.store),
+        applier: Arc::clone(&control.applier),
+        engine: Arc::clone(&control.engine),
+        journal: Arc::clone(&control.journal),
+        snapshot: Arc::clone(&control.snapshot),
+        clock: Arc::clone(&control.clock),
+    })
+}

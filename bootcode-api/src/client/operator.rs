@@ -1,0 +1,128 @@
+//! The operators' API, typed.
+
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::Value;
+
+use super::http::{ClientError, json, send};
+use crate::{
+    endpoint::Endpoint,
+    routes::{self, Applied, Files, Items},
+};
+
+/// A server's operators' API.
+#[derive(Debug, Clone)]
+pub struct OperatorClient {
+    endpoint: Endpoint,
+}
+
+/// A piece of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Its bytes; empty where nothing came in time.
+    pub bytes: Bytes,
+    /// Where the next one begins.
+    pub next: u64,
+}
+
+impl OperatorClient {
+    /// Of the server at this endpoint. Connects with each call.
+    #[must_use]
+    pub const fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint }
+    }
+
+    /// Applies documents: all of them or none.
+    ///
+    /// # Errors
+    /// [`routes::Problem::Faults`] lists every fault; else see [`ClientError`].
+    pub async fn apply(&self, files: &Files) -> Result<Applied, ClientError> {
+        json(&self.endpoint, Method::POST, routes::APPLY, None, Some(files)).await
+    }
+
+    /// All documents of a kind.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn list(&self, kind: &str) -> Result<Items, ClientError> {
+        self.get(&routes::LIST.replace("{kind}", &encode(kind))).await
+    }
+
+    /// One document.
+    ///
+    /// # Errors
+    /// [`routes::Problem::NotFound`]; else see [`ClientError`].
+    pub async fn one(&self, kind: &str, name: &str, resolved: bool) -> Result<Value, ClientError> {
+        let path = routes::ONE.replace("{kind}", &encode(kind)).replace("{name}", &encode(name));
+        self.get(&format!("{path}{}", if resolved { "?resolved=true" } else { "" })).await
+    }
+
+    /// Deletes a document.
+    ///
+    /// # Errors
+    /// [`routes::Problem::Rejected`] where something refers to it; else see [`ClientError`].
+    pub async fn delete(&self, kind: &str, name: &str) -> Result<(), ClientError> {
+        let path = routes::ONE.replace("{kind}", &encode(kind)).replace("{name}", &encode(name));
+        json::<Value>(&self.endpoint, Method::DELETE, &path, None, None::<&()>).await.map(|_| ())
+    }
+
+    /// `release`, `cancel` or `retry` of a workflow; answers with its status.
+    ///
+    /// # Errors
+    /// [`routes::Problem::Rejected`] where the rules forbid it; else see [`ClientError`].
+    pub async fn command(&self, workflow: &str, command: &str) -> Result<Value, ClientError> {
+        let path = routes::COMMAND.replace("{name}", &encode(workflow)).replace("{command}", command);
+        json(&self.endpoint, Method::POST, &path, None, None::<&()>).await
+    }
+
+    /// A page of a machine's timeline from byte `from` on; with `wait` it is held until there is news.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn timeline(&self, hardware: &str, from: u64, wait: bool) -> Result<Page, ClientError> {
+        self.page(&routes::TIMELINE.replace("{name}", &encode(hardware)), from, wait).await
+    }
+
+    /// A page of an attempt's log from byte `from` on; with `wait` it is held until there is news.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn action_log(
+        &self,
+        workflow: &str,
+        action: &str,
+        attempt: u32,
+        from: u64,
+        wait: bool,
+    ) -> Result<Page, ClientError> {
+        let path = routes::ACTION_LOG
+            .replace("{name}", &encode(workflow))
+            .replace("{action}", &encode(action))
+            .replace("{attempt}", &attempt.to_string());
+        self.page(&path, from, wait).await
+    }
+
+    async fn page(&self, path: &str, from: u64, wait: bool) -> Result<Page, ClientError> {
+        let path = format!("{path}?from={from}&wait={wait}");
+        let answer = send(&self.endpoint, Method::GET, &path, None, Bytes::new()).await?;
+        let next = answer.next.unwrap_or(from + answer.bytes.len() as u64);
+        Ok(Page { bytes: answer.bytes, next })
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        json(&self.endpoint, Method::GET, path, None, None::<&()>).await
+    }
+}
+
+/// Percent-encodes a path segment (RFC 3986 2.1).
+fn encode(segment: &str) -> String {
+    use std::fmt::Write as _;
+    segment.bytes().fold(String::with_capacity(segment.len()), |mut text, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
+}

@@ -1,0 +1,144 @@
+//! Documents and their status.
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
+use bootcode_core::{
+    apply::{ApplyError, Origin},
+    document::Kind,
+    engine::EngineError,
+    store::{Batch, Commit, Expect, Key, StoreError, Stored},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::OperatorParts;
+use crate::routes::{Applied, Files, Items, Problem};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct View {
+    resolved: bool,
+}
+
+pub(super) async fn apply(
+    State(parts): State<OperatorParts>,
+    Json(files): Json<Files>,
+) -> Result<Json<Applied>, Problem> {
+    let files: Vec<(String, String)> = files.files.into_iter().map(|file| (file.name, file.text)).collect();
+    let done = parts.applier.apply(&files, Origin::Operator).await.map_err(Problem::from)?;
+    parts.snapshot.reached(done.revision).await;
+    let named = |ids: Vec<bootcode_core::document::Id>| {
+        ids.into_iter().map(|id| format!("{}/{}", id.kind, id.name)).collect()
+    };
+    Ok(Json(Applied {
+        created: named(done.diff.created),
+        changed: named(done.diff.changed.into_iter().map(|changed| changed.id).collect()),
+        unchanged: named(done.diff.unchanged),
+    }))
+}
+
+pub(super) async fn list(
+    State(parts): State<OperatorParts>,
+    Path(kind): Path<String>,
+) -> Result<Json<Items>, Problem> {
+    let kind = parse(&kind)?;
+    let (stored, _) = parts.store.list(kind.name()).await.map_err(away)?;
+    let mut items = Vec::with_capacity(stored.len());
+    for document in stored {
+        items.push(with_status(&parts, kind, document));
+    }
+    Ok(Json(Items { items }))
+}
+
+pub(super) async fn one(
+    State(parts): State<OperatorParts>,
+    Path((kind, name)): Path<(String, String)>,
+    Query(view): Query<View>,
+) -> Result<Json<Value>, Problem> {
+    let kind = parse(&kind)?;
+    let stored = parts.store.get(&Key::new(kind.name(), &name)).await.map_err(away)?;
+    let stored = stored.ok_or_else(|| Problem::NotFound { what: format!("{kind} `{name}`") })?;
+    let mut document = with_status(&parts, kind, stored);
+    if view.resolved
+        && kind == Kind::Hardware
+        && let Some(hardware) = parts.snapshot.hardware(&name)
+    {
+        document["spec"] = json!(hardware.spec);
+    }
+    Ok(Json(document))
+}
+
+pub(super) async fn delete(
+    State(parts): State<OperatorParts>,
+    Path((kind, name)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let kind = parse(&kind)?;
+    let key = Key::new(kind.name(), &name);
+    let stored = parts.store.get(&key).await.map_err(away)?;
+    let stored = stored.ok_or_else(|| Problem::NotFound { what: format!("{kind} `{name}`") })?;
+    parts.applier.may_delete(kind, &name).await.map_err(Problem::from)?;
+    let batch = Batch {
+        expects: vec![Expect::At(key.clone(), stored.revision)],
+        deletes: vec![key],
+        ..Batch::default()
+    };
+    match parts.store.commit(batch).await.map_err(away)? {
+        Commit::Done(revision) => {
+            parts.snapshot.reached(revision).await;
+            Ok(Json(json!({"deleted": format!("{kind}/{name}")})))
+        }
+        Commit::Conflict { .. } => Err(Problem::Rejected {
+            message: format!("{kind} `{name}` was changed just now: look again, then delete it"),
+        }),
+    }
+}
+
+pub(super) async fn command(
+    State(parts): State<OperatorParts>,
+    Path((name, command)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let status = match command.as_str() {
+        "release" => parts.engine.release(&name).await,
+        "cancel" => parts.engine.cancel(&name).await,
+        "retry" => parts.engine.retry(&name, None).await,
+        _ => {
+            let message = format!("`{command}` is no command of workflows: use release, cancel or retry");
+            return Err(Problem::Rejected { message });
+        }
+    };
+    Ok(Json(json!(status.map_err(|error| Problem::from(ApplyError::from(error)))?)))
+}
+
+fn with_status(parts: &OperatorParts, kind: Kind, stored: Stored) -> Value {
+    let mut document = stored.value;
+    if kind == Kind::Workflow
+        && let Some(status) = parts.engine.status(&stored.key.name)
+    {
+        document["status"] = json!(status);
+    }
+    document
+}
+
+fn parse(kind: &str) -> Result<Kind, Problem> {
+    kind.parse().map_err(|error: bootcode_core::document::UnknownKind| Problem::Rejected {
+        message: error.to_string(),
+    })
+}
+
+fn away(error: StoreError) -> Problem {
+    Problem::Unavailable { message: error.to_string() }
+}
+
+impl From<ApplyError> for Problem {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Faults(faults) => {
+                Self::Faults { faults: faults.iter().map(ToString::to_string).collect() }
+            }
+            ApplyError::Store(error) | ApplyError::Engine(EngineError::Store(error)) => away(error),
+            other => Self::Rejected { message: other.to_string() },
+        }
+    }
+}

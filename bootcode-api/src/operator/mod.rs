@@ -1,0 +1,47 @@
+//! The operators' side of the server: documents, workflows' commands, logs and timelines.
+
+mod documents;
+mod streams;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+use bootcode_core::{
+    apply::Applier, clock::Clock, engine::Engine, journal::Journal, snapshot::Snapshot, store::Store,
+};
+
+use crate::{limits::OPERATOR_BODY_BYTES, routes};
+
+/// What the operators' API is made of.
+#[derive(Clone)]
+pub struct OperatorParts {
+    /// Documents.
+    pub store: Arc<dyn Store>,
+    /// Applies documents.
+    pub applier: Arc<Applier>,
+    /// Workflows.
+    pub engine: Arc<Engine>,
+    /// Logs and timelines.
+    pub journal: Arc<dyn Journal>,
+    /// What the data plane knows: an answer to `apply` leaves when it knows, too.
+    pub snapshot: Arc<Snapshot>,
+    /// The time, for waiting.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The routes below `/api/v1`. Who may reach this listener is an operator: it asks for nothing more.
+pub fn router(parts: OperatorParts) -> Router {
+    Router::new()
+        .route(routes::APPLY, post(documents::apply))
+        .route(routes::LIST, get(documents::list))
+        .route(routes::ONE, get(documents::one).delete(documents::delete))
+        .route(routes::COMMAND, post(documents::command))
+        .route(routes::TIMELINE, get(streams::timeline))
+        .route(routes::ACTION_LOG, get(streams::action_log))
+        .layer(DefaultBodyLimit::max(OPERATOR_BODY_BYTES))
+        .with_state(parts)
+}
