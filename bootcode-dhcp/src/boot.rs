@@ -31,9 +31,24 @@ pub enum Boot {
         url: String,
     },
     /// Nothing: it shall go on to its disk.
-    Local,
+    Local(Onward),
     /// Nothing, since something is wrong.
-    Refused(Reason),
+    Refused(Reason, Onward),
+}
+
+/// How a client that shall load nothing is brought to its next boot device at once. Silence, or a lease alone, would do it too late:
+/// EDK2 takes neither for an answer and asks for a minute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Onward {
+    /// A lease that names no file: iPXE then leaves.
+    NoFile,
+    /// A PXE boot menu whose one entry, chosen without waiting, is type 0, local boot (PXE 2.1, table 2-1).
+    LocalBoot,
+    /// HTTP boot knows no such thing; a file that is not there ends it.
+    NoSuchFile {
+        /// Where there is none.
+        url: String,
+    },
 }
 
 impl Boot {
@@ -43,7 +58,10 @@ impl Boot {
         match self {
             Self::Tftp { file } => Some(file),
             Self::Http { url } | Self::Script { url } => Some(url),
-            Self::NotAsked | Self::Local | Self::Refused(_) => None,
+            Self::Local(Onward::NoSuchFile { url }) | Self::Refused(_, Onward::NoSuchFile { url }) => {
+                Some(url)
+            }
+            Self::NotAsked | Self::Local(_) | Self::Refused(..) => None,
         }
     }
 }
@@ -59,15 +77,21 @@ pub(crate) fn boot(
     let Some(stage) = query.client.stage() else { return Boot::NotAsked };
     let client = Client { mac: query.mac, arch: query.client.arch(), stage };
     let ask = BootAsk { client, hardware: facts.hardware, network: facts.network, work: facts.work, site };
+    let base_url = || site.base_url(facts.network);
+    let onward = || match stage {
+        Stage::HttpBoot => Onward::NoSuchFile { url: format!("{}/ipxe/binary/local-disk", base_url()) },
+        Stage::Firmware if !query.client.ipxe => Onward::LocalBoot,
+        Stage::Firmware | Stage::Ipxe => Onward::NoFile,
+    };
     match (policy.plan(&ask, now), stage) {
         (BootStep::Nbp { url, .. }, Stage::HttpBoot) => Boot::Http { url },
         (BootStep::Nbp { file, .. }, Stage::Firmware | Stage::Ipxe) => Boot::Tftp { file: file.to_owned() },
         (BootStep::Script { url }, _) => Boot::Script { url },
         // Only a script can tell iPXE to boot a disk by itself; without a file it leaves, which is what `Exit` means.
-        (BootStep::LocalDisk { how: LocalBoot::Sanboot }, Stage::Ipxe) => Boot::Script {
-            url: format!("{}/ipxe/script/{}/auto.ipxe", site.base_url(facts.network), query.mac),
-        },
-        (BootStep::LocalDisk { .. }, _) => Boot::Local,
-        (BootStep::Refuse(reason), _) => Boot::Refused(reason),
+        (BootStep::LocalDisk { how: LocalBoot::Sanboot }, Stage::Ipxe) => {
+            Boot::Script { url: format!("{}/ipxe/script/{}/auto.ipxe", base_url(), query.mac) }
+        }
+        (BootStep::LocalDisk { .. }, _) => Boot::Local(onward()),
+        (BootStep::Refuse(reason), _) => Boot::Refused(reason, onward()),
     }
 }

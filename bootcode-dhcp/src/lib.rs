@@ -32,7 +32,7 @@ mod responder;
 mod server;
 mod wire;
 
-pub use boot::Boot;
+pub use boot::{Boot, Onward};
 pub use client::{BootClient, ClientMachineId, UserClass, VendorClass};
 pub use destination::Destination;
 pub use query::{Message, Query, RequestKind, RxMeta, ServerPort, classify};

@@ -31,13 +31,15 @@ pub fn events(query: &Query, facts: &Facts<'_>, verdict: &Verdict<Response>) -> 
         Verdict::Answer(Response::Send(sending)) => {
             let reply = &sending.reply;
             let ip = if reply.yiaddr.is_unspecified() { reply.ciaddr } else { reply.yiaddr };
-            let file = reply.file.clone();
+            // What leads to the disk is no boot file.
+            let file =
+                reply.file.clone().filter(|_| !matches!(sending.boot, Boot::Local(_) | Boot::Refused(..)));
             events.push(match reply.kind {
                 ReplyType::Offer => BootEventKind::Offer { ip: reply.yiaddr, file },
                 ReplyType::Ack => BootEventKind::Ack { ip, file },
                 ReplyType::Nak => BootEventKind::Nak { ip: requested(query) },
             });
-            if let Boot::Refused(reason) = sending.boot {
+            if let Boot::Refused(reason, _) = sending.boot {
                 events.push(BootEventKind::Refused { file: "boot file".to_owned(), reason });
             }
         }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use bootcode_core::document::{Hardware, Network};
 
 use crate::{
-    boot::Boot,
+    boot::{Boot, Onward},
     destination::destination,
     limits,
     query::Query,
@@ -16,6 +16,8 @@ use crate::{
 /// PXE_DISCOVERY_CONTROL = 8, then the end (PXE 2.1, table 2-1): use the boot file that was sent and ask no boot server. Option 60 without
 /// it sends EDK2 to port 4011.
 const PXE_USE_BOOT_FILE: [u8; 4] = [6, 1, 8, 255];
+/// No discovery (bits 0 and 1), one menu entry of type 0 (local boot) and a prompt that waits 0 s.
+const PXE_LOCAL_BOOT: &[u8] = b"\x06\x01\x03\x09\x0d\0\0\x0aLocal disk\x0a\x0b\0Local disk\xff";
 /// iPXE's `no-pxedhcp` = 1: no proxy will come, so it does not wait 3 s for one.
 const IPXE_NO_PXEDHCP: [u8; 3] = [176, 1, 1];
 /// What a client gets that did not say what it wants.
@@ -110,7 +112,15 @@ impl<'a> Draft<'a> {
             self.reply.file = Some(file.to_owned());
         }
         match &boot {
-            Boot::Http { .. } => self.put(code::VENDOR_CLASS, b"HTTPClient"),
+            Boot::Http { .. }
+            | Boot::Local(Onward::NoSuchFile { .. })
+            | Boot::Refused(_, Onward::NoSuchFile { .. }) => {
+                self.put(code::VENDOR_CLASS, b"HTTPClient");
+            }
+            Boot::Local(Onward::LocalBoot) | Boot::Refused(_, Onward::LocalBoot) => {
+                self.put(code::VENDOR_CLASS, b"PXEClient");
+                self.put(code::VENDOR_SPECIFIC, PXE_LOCAL_BOOT);
+            }
             // iPXE takes PXEClient for a proxy's word and then looks for a boot menu: only a proxy says it.
             Boot::Tftp { .. } | Boot::Script { .. } if self.proxy || !ipxe => {
                 self.put(code::VENDOR_CLASS, b"PXEClient");
@@ -118,7 +128,7 @@ impl<'a> Draft<'a> {
             }
             _ => (),
         }
-        if boot.file().is_some()
+        if boot != Boot::NotAsked
             && let Some(id) = client.machine_id.as_ref()
         {
             self.put(code::CLIENT_MACHINE_ID, id.raw());

@@ -67,8 +67,8 @@ fn clients_that_shall_boot_their_disk_under_authoritative() {
     });
     assert_table!(&[
         ("QEMU iPXE ROM gets an address, no file, and need not wait", idle, Ask::new(DISCOVER).ipxe_rom()),
-        ("EDK2 PXE gets an address and no file", idle, Ask::new(DISCOVER).edk2_pxe()),
-        ("EDK2 HTTP boot the same", idle, Ask::new(DISCOVER).edk2_http()),
+        ("EDK2 PXE gets an address and a menu that boots the disk", idle, Ask::new(DISCOVER).edk2_pxe()),
+        ("EDK2 HTTP boot gets a file that is not there", idle, Ask::new(DISCOVER).edk2_http()),
         ("sanboot needs a script", sanboot, Ask::new(DISCOVER).ipxe_rom()),
         ("sanboot means nothing to firmware", sanboot, Ask::new(DISCOVER).edk2_pxe()),
     ]);
@@ -84,6 +84,11 @@ fn clients_beside_another_server_under_proxy() {
         ("EDK2 HTTP boot", world, Ask::new(DISCOVER).edk2_http()),
         ("the REQUEST to the other server", world, Ask::new(REQUEST).selecting(OTHER, NODE).edk2_pxe()),
         (
+            "the same, the other server has our address",
+            world,
+            Ask::new(REQUEST).selecting(SERVER, NODE).edk2_pxe()
+        ),
+        (
             "the same for an address elsewhere",
             world,
             Ask::new(REQUEST).selecting(OTHER, [10, 0, 0, 9].into())
@@ -93,7 +98,8 @@ fn clients_beside_another_server_under_proxy() {
         ("port 4011 from elsewhere", world, Ask::new(REQUEST).bios_pxe().via_4011("10.9.9.9:4011")),
         ("INFORM", world, Ask::new(INFORM).ciaddr(NODE).bios_pxe()),
         ("an operating system", world, Ask::new(DISCOVER).udhcpc()),
-        ("nothing to do", idle, Ask::new(DISCOVER).edk2_pxe()),
+        ("nothing to do: firmware is sent to its disk", idle, Ask::new(DISCOVER).edk2_pxe()),
+        ("nothing to do: iPXE leaves by itself", idle, Ask::new(DISCOVER).ipxe_rom()),
     ]);
 }
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use bootcode_core::{document::Network, timeline::Reason};
 
 use crate::{
-    boot::Boot,
+    boot::{Boot, Onward},
     query::{Message, Query, RequestKind, ServerPort},
     reply::Draft,
     responder::{Notice, Response},
@@ -21,7 +21,8 @@ pub(crate) fn respond(
     let kind = match query.message {
         Message::Discover => ReplyType::Offer,
         Message::Request(RequestKind::BootServer) | Message::Inform => ReplyType::Ack,
-        Message::Request(RequestKind::Selecting { server: chosen, .. }) if chosen == server => ReplyType::Ack,
+        // Never an ACK, whatever option 54 says: our offers hold no address, so the client answers the other server's, which may
+        // sit on our own host and have our address.
         Message::Request(
             RequestKind::Selecting { ip, .. }
             | RequestKind::InitReboot { ip }
@@ -40,8 +41,9 @@ pub(crate) fn respond(
     }
     match boot {
         Boot::NotAsked => Err(Reason::NotPxe),
-        Boot::Local => Err(Reason::LocalBoot),
-        Boot::Refused(reason) => Err(reason),
+        // Firmware would wait for a minute; where the refusal is ours alone, another boot server may still answer.
+        Boot::Local(Onward::NoFile) => Err(Reason::LocalBoot),
+        Boot::Refused(reason, _) => Err(reason),
         boot => Ok(Draft::new(query, server, kind).proxy().boot(boot).send()),
     }
 }
