@@ -6,6 +6,10 @@ pub const YAML_FILE_BYTES: usize = 16 << 20;
 pub const YAML_NODES: usize = 2_000_000;
 /// Nodes that aliases and merge keys of one file may add; people share a block of some lines, bombs multiply.
 pub const YAML_ALIAS_NODES: usize = 100_000;
+/// Entries of one list that is read into a type: far above what a machine has of anything, and small enough to compare each with each.
+pub const YAML_LIST_ITEMS: usize = 4096;
+/// Nodes that are read again, all in all, to find the faults behind the first one.
+pub const YAML_REREAD_NODES: usize = 4_000_000;
 /// How deep YAML may nest; documents go 8 deep, user data some more.
 pub const YAML_DEPTH: usize = 64;
 /// Faults that are listed at once; more do not fit on a screen and usually have one cause.

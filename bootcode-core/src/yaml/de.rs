@@ -15,6 +15,7 @@ use super::{
     node::{Content, Key, Located, Node},
     scalar,
 };
+use crate::limits::YAML_LIST_ITEMS;
 
 /// A node to be read, and the nodes that are passed over because they failed before.
 #[derive(Clone, Copy)]
@@ -155,6 +156,10 @@ impl<'de> serde::Deserializer<'de> for NodeReader<'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         let items = match &self.node.content {
+            Content::Sequence(items) if items.len() > YAML_LIST_ITEMS => {
+                return Err(ReadError::new(format!("a list has at most {YAML_LIST_ITEMS} entries"))
+                    .at(self.node.id, self.node.position));
+            }
             Content::Sequence(items) => items.as_slice(),
             // `disks:` with nothing behind it is what is left when all lines below are commented out.
             _ if self.node.is_null() => &[],

@@ -152,6 +152,15 @@ impl Node {
         }
     }
 
+    /// How many nodes it is made of.
+    pub(super) fn count(&self) -> usize {
+        1 + match &self.content {
+            Content::Scalar { .. } => 0,
+            Content::Sequence(items) => items.iter().map(Self::count).sum(),
+            Content::Mapping(entries) => entries.iter().map(|(_, value)| 1 + value.count()).sum(),
+        }
+    }
+
     /// Without the nodes that `drop` names, and without their keys.
     pub(super) fn without(&self, drop: &std::collections::HashSet<u32>) -> Self {
         let content = match &self.content {

@@ -12,7 +12,7 @@ use super::{
     nearest,
     node::{Content, Node, Position},
 };
-use crate::limits::FAULTS;
+use crate::limits::{FAULTS, YAML_REREAD_NODES};
 
 /// Reads a file of one document.
 ///
@@ -68,12 +68,14 @@ pub(crate) fn read_revealing<T: DeserializeOwned>(
         let faulty: HashSet<u32> = skip.difference(lacking).copied().collect();
         if faulty.is_empty() { node.clone() } else { node.without(&faulty) }
     };
+    let mut rounds = None;
     // Each round finds one fault, or skips one more node.
-    for _ in 0..2 * FAULTS {
+    loop {
         let error: ReadError = match T::deserialize(NodeReader { node, skip: &skip, reveal }) {
             Ok(value) => return (Some(value), rest(&skip, &lacking)),
             Err(error) => error,
         };
+        let left = rounds.get_or_insert_with(|| (YAML_REREAD_NODES / node.count()).min(2 * FAULTS));
         let Some(id) = error.node else {
             faults.push(error.at(node.id, node.position).into_fault(file, root));
             return (None, rest(&skip, &lacking));
@@ -86,9 +88,10 @@ pub(crate) fn read_revealing<T: DeserializeOwned>(
         } else if !follows {
             faults.push(fault);
         }
-        if id == node.id || !skip.insert(id) {
+        if id == node.id || !skip.insert(id) || *left == 0 || faults.len() >= FAULTS {
             break;
         }
+        *left -= 1;
     }
     (None, rest(&skip, &lacking))
 }

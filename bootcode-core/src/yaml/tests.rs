@@ -123,6 +123,19 @@ fn hostile_text_is_refused_at_once() {
 }
 
 #[test]
+fn a_great_many_faults_are_listed_within_bounds() {
+    let items = "  - {text: a, port: x}\n".repeat(4000);
+    let begun = Instant::now();
+    let faults = from_str::<Shape>("t.yaml", &format!("text: a\nlist:\n{items}")).unwrap_err();
+    assert_eq!(faults.len(), crate::limits::FAULTS);
+    assert!(faults.to_string().ends_with("only the first 200 faults are listed"));
+    let items = "  - {text: a}\n".repeat(5000);
+    let long = from_str::<Shape>("t.yaml", &format!("text: a\nlist:\n{items}")).unwrap_err();
+    assert_eq!(long.to_string(), "t.yaml:3:3: list: a list has at most 4096 entries");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn merge_keys_and_anchors_work_within_a_document() {
     let text = "base: &b {x: 1, y: 2}\nother:\n  <<: *b\n  y: 3\n";
     assert_eq!(json_of(text)[0]["other"], json!({"y": 3, "x": 1}));
