@@ -58,15 +58,26 @@ impl Engine {
             // Enough of it: taken and dropped, so that the worker goes on.
             return Ok(end);
         }
-        let Some(overlap) = kept.checked_sub(chunk.offset) else { return Ok(kept) };
         let room = usize::try_from(ACTION_LOG_BYTES - kept).unwrap_or(usize::MAX);
-        let new = usize::try_from(overlap).ok().and_then(|overlap| chunk.text.as_bytes().get(overlap..));
-        match new {
-            Some(new) if !new.is_empty() => {
-                self.parts.journal.append(&stream, &new[..new.len().min(room)]).await?;
-                Ok(end)
-            }
-            _ => Ok(kept),
+        let mut new = match kept.checked_sub(chunk.offset) {
+            // A crash of the host can cost the last second of a journal. Its place is filled, so that offsets stay true.
+            None => lost(chunk.offset - kept, room),
+            Some(_) => Vec::new(),
+        };
+        let overlap = usize::try_from(kept.saturating_sub(chunk.offset)).unwrap_or(usize::MAX);
+        new.extend_from_slice(chunk.text.as_bytes().get(overlap..).unwrap_or_default());
+        new.truncate(room);
+        if new.is_empty() {
+            return Ok(kept);
         }
+        self.parts.journal.append(&stream, &new).await?;
+        Ok(end)
     }
+}
+
+fn lost(bytes: u64, room: usize) -> Vec<u8> {
+    let gap = usize::try_from(bytes).unwrap_or(usize::MAX).min(room);
+    let mut filler = format!("\n[{bytes} bytes of this log were lost by the server]").into_bytes();
+    filler.resize(gap, b'\n');
+    filler
 }

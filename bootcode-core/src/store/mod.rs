@@ -10,7 +10,7 @@ mod follow;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[cfg(all(test, feature = "engine"))]
+#[cfg(test)]
 mod tests;
 
 #[cfg(feature = "engine")]

@@ -1,3 +1,5 @@
+#![cfg(feature = "engine")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -146,11 +146,10 @@ impl Draft {
         self.expire();
         self.seen(machine);
         let worker = &machine.hardware.name;
-        if !self.state.phase.is_open()
-            || self.state.is_held()
-            || self.state.cancel_requested
-            || self.state.open.is_some()
-        {
+        if self.state.cancel_requested {
+            return self.stop_unstarted(worker);
+        }
+        if !self.state.phase.is_open() || self.state.is_held() || self.state.open.is_some() {
             return;
         }
         let Some((index, action)) = self
@@ -189,6 +188,19 @@ impl Draft {
             digest,
             deadline: seconds_after(self.now, allowed + PULL_SECONDS + REPORT_GRACE_SECONDS),
         });
+    }
+
+    /// A worker that asks for work runs nothing: an attempt that it was handed, and that is to be stopped, is over.
+    fn stop_unstarted(&mut self, worker: &str) {
+        let Some(open) = self.state.open.clone().filter(|open| open.worker == worker) else { return };
+        self.push(Event::ActionEnded {
+            index: open.index,
+            attempt: open.attempt,
+            outcome: Outcome::Cancelled,
+            ran_ms: 0,
+            installation: None,
+        });
+        self.after_attempt(open.index);
     }
 
     /// Whether the workflow may go on on this machine, and the disks that it may write there.

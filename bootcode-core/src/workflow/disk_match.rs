@@ -101,7 +101,9 @@ mod tests {
             kind: "ssd".into(),
             ..DiskReport::default()
         };
-        let cases: &[(Option<&str>, &[(&str, &str)], Result<bool, &str>)] = &[
+        type Case =
+            (Option<&'static str>, &'static [(&'static str, &'static str)], Result<bool, &'static str>);
+        let cases: &[Case] = &[
             (Some("/dev/sda"), &[], Ok(true)),
             (Some("/dev/sdb"), &[], Ok(false)),
             (Some("/dev/disk/by-path/pci-0000:00:1f.2-ata-1"), &[], Ok(true)),

@@ -7,6 +7,8 @@ mod decide;
 mod disk_match;
 mod disks;
 mod event;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod machine;
 mod service;
 mod state;

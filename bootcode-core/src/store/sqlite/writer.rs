@@ -47,11 +47,8 @@ fn write(connection: &mut Connection, group: Vec<Job>, announce: &broadcast::Sen
     let mut owed = Vec::with_capacity(group.len());
     let mut commits = Vec::new();
     let mut waiting = group.into_iter();
-    let failure = match carry_out(connection, &mut waiting, &mut owed, &mut commits) {
-        Ok(()) => None,
-        Err(error) => Some(error),
-    };
-    if let Some(failure) = failure {
+    let written = carry_out(connection, &mut waiting, &mut owed, &mut commits);
+    if let Err(failure) = written {
         tracing::error!(%failure, "the store could not be written");
         for owed in owed {
             owed.fail(&failure);

@@ -1,0 +1,4 @@
+mod crash;
+mod simulation;
+mod worker;
+mod world;

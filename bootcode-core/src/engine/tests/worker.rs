@@ -1,0 +1,253 @@
+use super::world::{World, hello, is_ours, later, new_workflow, report};
+use crate::{
+    document::{Overwrite, WorkflowDocSpec},
+    engine::{EngineError, NewWorkflow},
+    journal::Journal as _,
+    limits::CLAIM_SECONDS,
+    source::Work,
+    timeline::Reason,
+    workflow::{
+        Claim, Heartbeat, Hold, LogChunk, MachineAction, Outcome, Rejection, ServiceError,
+        WorkflowService as _,
+        fixtures::{action, declared, failed, hardware, spec},
+    },
+};
+
+#[tokio::test]
+async fn a_machine_is_provisioned_action_by_action_and_told_to_restart() {
+    let world = World::new();
+    let engine = world.engine().await;
+    assert!(engine.create(&new_workflow("w", spec())).await.unwrap());
+    assert!(!engine.create(&new_workflow("w", spec())).await.unwrap(), "the same again");
+    let session = engine.hello(hello(&world.token(), "boot-1")).await.unwrap();
+    assert!(is_ours(&session));
+    for name in ["look", "wipe", "grub"] {
+        let Claim::Run(assignment) = engine.claim(&session.token).await.unwrap() else { panic!("{name}") };
+        assert_eq!(assignment.action, name);
+        assert_eq!(assignment.digest, Some(format!("sha256:{name}:v3")));
+        assert_eq!(assignment.writable.len(), usize::from(name != "look"));
+        let again = engine.claim(&session.token).await.unwrap();
+        assert_eq!(again, Claim::Run(assignment.clone()), "a lost answer is given again");
+        let beat = engine.heartbeat(&session.token, "w", assignment.attempt).await.unwrap();
+        assert_eq!(beat, Heartbeat::Continue);
+        let done = report(&assignment, Outcome::Succeeded);
+        assert!(!engine.report(&session.token, done.clone()).await.unwrap().repeated);
+        assert!(engine.report(&session.token, done).await.unwrap().repeated);
+        let beat = engine.heartbeat(&session.token, "w", assignment.attempt).await.unwrap();
+        assert_eq!(beat, Heartbeat::Cancel, "it is over");
+    }
+    let end = Claim::Finish { workflow: "w".to_owned(), action: MachineAction::Reboot };
+    assert_eq!(engine.claim(&session.token).await.unwrap(), end);
+    assert_eq!(engine.claim(&session.token).await.unwrap(), end);
+    assert_eq!(engine.status("w").unwrap().state, "Succeeded");
+    assert_eq!(engine.index.work(&hardware()), Work::Idle);
+    let expected = [
+        "WorkflowState Pending",
+        "OsieStarted",
+        "WorkerConnected",
+        "ActionStarted look",
+        "ActionSucceeded look",
+        "ActionStarted wipe",
+        "ActionSucceeded wipe",
+        "ActionStarted grub",
+        "ActionSucceeded grub",
+        "WorkflowState Succeeded",
+        "Rebooted reboot",
+    ];
+    assert_eq!(world.timeline(), expected);
+}
+
+#[tokio::test]
+async fn a_boot_token_is_good_for_one_boot_and_one_nonce() {
+    let world = World::new();
+    let engine = world.engine().await;
+    engine.create(&new_workflow("w", spec())).await.unwrap();
+    let token = world.token();
+    let first = engine.hello(hello(&token, "boot-1")).await.unwrap();
+    assert_eq!(engine.hello(hello(&token, "boot-1")).await.unwrap(), first, "a worker that was restarted");
+    later(&world.clock, 100_000);
+    assert_eq!(engine.hello(hello(&token, "boot-1")).await.unwrap(), first, "however late");
+    engine.tick().await;
+    let stolen = engine.hello(hello(&token, "boot-2")).await;
+    assert!(matches!(stolen, Err(ServiceError::Refused { reason: Reason::TokenUsed })), "{stolen:?}");
+    assert_eq!(engine.state("w").unwrap().held, None, "it expired meanwhile, so nothing is there to hold");
+
+    engine.create(&new_workflow("w2", spec())).await.unwrap();
+    let token = world.token();
+    let second = engine.hello(hello(&token, "boot-3")).await.unwrap();
+    let replayed = engine.hello(hello(&token, "boot-4")).await;
+    assert!(matches!(replayed, Err(ServiceError::Refused { reason: Reason::TokenUsed })));
+    assert_eq!(engine.state("w2").unwrap().held, Some(Hold::TokenReused));
+    assert!(world.timeline().contains(&"WorkerRefused token-used".to_owned()));
+    let old = engine.claim(&first.token).await;
+    assert!(
+        matches!(old, Err(ServiceError::Refused { reason: Reason::BadToken })),
+        "an earlier boot: {old:?}"
+    );
+    engine.release("w2").await.unwrap();
+    assert!(matches!(engine.claim(&second.token).await.unwrap(), Claim::Run(_)));
+
+    let unredeemed = world.token();
+    later(&world.clock, 3601);
+    for bad in [unredeemed.as_str(), "", "a.b", &second.token] {
+        let refused = engine.hello(hello(bad, "boot-5")).await;
+        assert!(matches!(refused, Err(ServiceError::Refused { reason: Reason::BadToken })), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_claim_waits_and_is_woken_by_work() {
+    let world = World::new();
+    let engine = world.engine().await;
+    let session = engine.hello(hello(&world.token(), "boot-1")).await.unwrap();
+    let waiting = engine.claim(&session.token);
+    let create = async {
+        tokio::task::yield_now().await;
+        engine.create(&new_workflow("w", spec())).await.unwrap();
+    };
+    let (claim, ()) = futures_util::future::join(waiting, create).await;
+    assert!(matches!(claim.unwrap(), Claim::Run(_)));
+
+    engine.hold("w", Hold::TokenReused).await.unwrap();
+    engine.cancel("w").await.unwrap();
+    let waiting = engine.claim(&session.token);
+    let wait = async {
+        tokio::task::yield_now().await;
+        later(&world.clock, CLAIM_SECONDS);
+    };
+    let (claim, ()) = futures_util::future::join(waiting, wait).await;
+    assert!(matches!(claim.unwrap(), Claim::Wait { .. }));
+}
+
+#[tokio::test]
+async fn a_stopped_workflow_waits_and_goes_on_when_it_is_retried() {
+    let world = World::new();
+    let engine = world.engine().await;
+    engine.create(&new_workflow("w", spec())).await.unwrap();
+    let session = engine.hello(hello(&world.token(), "boot-1")).await.unwrap();
+    let Claim::Run(assignment) = engine.claim(&session.token).await.unwrap() else { panic!() };
+    engine.report(&session.token, report(&assignment, failed("no"))).await.unwrap();
+    let other = engine.create(&new_workflow("w2", spec())).await;
+    assert!(matches!(other, Err(EngineError::Rejected(Rejection::Busy { .. }))), "{other:?}");
+    let waiting = engine.claim(&session.token);
+    let wait = async {
+        tokio::task::yield_now().await;
+        later(&world.clock, CLAIM_SECONDS)
+    };
+    let (claim, _) = futures_util::future::join(waiting, wait).await;
+    let Claim::Wait { reason, .. } = claim.unwrap() else { panic!() };
+    assert!(reason.contains("look: no") && reason.contains("bootcode retry w"), "{reason}");
+    engine.retry("w", None).await.unwrap();
+    let Claim::Run(assignment) = engine.claim(&session.token).await.unwrap() else { panic!() };
+    assert_eq!((assignment.action.as_str(), assignment.attempt), ("look", 2));
+    engine.cancel("w").await.unwrap();
+    engine.report(&session.token, report(&assignment, Outcome::Cancelled)).await.unwrap();
+    assert!(engine.create(&new_workflow("w2", spec())).await.unwrap(), "the machine is free again");
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_there_is_named_and_no_attempt_is_lost() {
+    let world = World::new();
+    let engine = world.engine().await;
+    let mut spec = spec();
+    spec.tasks[0].actions = vec![action("missing")];
+    engine.create(&new_workflow("w", spec)).await.unwrap();
+    let session = engine.hello(hello(&world.token(), "boot-1")).await.unwrap();
+    let Claim::Wait { reason, .. } = engine.claim(&session.token).await.unwrap() else { panic!() };
+    assert!(reason.contains("image missing:v3 is not in the server's images"), "{reason}");
+    assert_eq!(engine.status("w").unwrap().actions[0].attempt, 0);
+}
+
+#[tokio::test]
+async fn a_log_is_kept_once_whatever_is_repeated() {
+    let world = World::new();
+    let engine = world.engine().await;
+    engine.create(&new_workflow("w", spec())).await.unwrap();
+    let session = engine.hello(hello(&world.token(), "boot-1")).await.unwrap();
+    engine.claim(&session.token).await.unwrap();
+    let chunk = |offset, text: &str| LogChunk {
+        workflow: "w".to_owned(),
+        action: "look".to_owned(),
+        attempt: 1,
+        offset,
+        text: text.to_owned(),
+    };
+    let cases =
+        [(0, "one\n", 4), (0, "one\n", 4), (4, "two\n", 8), (0, "one\ntwo\nthree\n", 14), (4, "two\n", 14)];
+    for (offset, text, expected) in cases {
+        assert_eq!(
+            engine.log(&session.token, chunk(offset, text)).await.unwrap(),
+            expected,
+            "{offset} {text}"
+        );
+    }
+    assert_eq!(world.journal.read("log/w/look/1", 0, 100).await.unwrap(), b"one\ntwo\nthree\n");
+    assert_eq!(engine.log(&session.token, chunk(20, "end")).await.unwrap(), 23, "six bytes were lost");
+    assert_eq!(world.journal.len("log/w/look/1").await.unwrap(), 23);
+    let foreign = LogChunk { action: "../other".to_owned(), ..chunk(0, "x") };
+    assert!(engine.log(&session.token, foreign).await.is_err());
+    let later = LogChunk { attempt: 2, ..chunk(0, "x") };
+    assert!(engine.log(&session.token, later).await.is_err(), "no such attempt yet");
+}
+
+#[tokio::test]
+async fn a_directory_never_overwrites_and_a_restored_store_holds() {
+    let world = World::new();
+    let engine = world.engine().await;
+    let any = NewWorkflow {
+        declared: WorkflowDocSpec { overwrite: Overwrite::Any, ..declared() },
+        from_directory: true,
+        ..new_workflow("w", spec())
+    };
+    let refused = engine.create(&any).await;
+    assert!(matches!(refused, Err(EngineError::Rejected(Rejection::OverwriteFromDirectory { .. }))));
+    engine.create(&new_workflow("w", spec())).await.unwrap();
+    assert_eq!(engine.hold_all(&Hold::RestoredStore).await.unwrap(), 1);
+    assert_eq!(engine.status("w").unwrap().state, "Held");
+    assert_eq!(engine.index.work(&hardware()), Work::Idle);
+    assert_eq!(engine.release("w").await.unwrap().state, "Pending");
+    assert!(engine.release("w").await.is_err(), "it is not held");
+}
+
+#[tokio::test]
+async fn deadlines_are_enforced_beside_the_engine() {
+    let world = World::new();
+    let engine = world.engine().await;
+    engine.create(&new_workflow("w", spec())).await.unwrap();
+    let session = engine.hello(hello(&world.token(), "boot-1")).await.unwrap();
+    engine.claim(&session.token).await.unwrap();
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let watch = async {
+        for _ in 0..2000 {
+            if engine.status("w").unwrap().state == "TimedOut" {
+                break;
+            }
+            later(&world.clock, 1);
+            tokio::task::yield_now().await;
+        }
+        cancel.cancel();
+    };
+    futures_util::future::join(engine.run(cancel.clone()), watch).await;
+    assert_eq!(engine.status("w").unwrap().state, "TimedOut");
+}
+
+#[tokio::test]
+async fn what_another_server_writes_is_followed() {
+    let world = World::new();
+    let (engine, other) = (world.engine().await, world.engine().await);
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let write = async {
+        other.create(&new_workflow("w", spec())).await.unwrap();
+        while engine.status("w").is_none() {
+            tokio::task::yield_now().await;
+        }
+        cancel.cancel();
+    };
+    futures_util::future::join(engine.run(cancel.clone()), write).await;
+    other.cancel("w").await.unwrap();
+    assert!(
+        matches!(engine.retry("w", None).await, Err(EngineError::Rejected(_))),
+        "decided on what is stored"
+    );
+    assert_eq!(engine.status("w").unwrap().state, "Cancelled");
+}

@@ -1,0 +1,225 @@
+//! A store that fails on command, one machine, and an engine on them.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU8, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    clock::{ManualClock, Timestamp},
+    document::Hardware,
+    engine::{Engine, NewWorkflow, Parts},
+    image::{ImageError, ImageIndex},
+    journal::MemoryJournal,
+    session::{BootSessions, Entropy, Sealer},
+    source::{HardwareKey, HardwareSource, SourceError},
+    store::{Batch, Commit, Entry, Key, MemoryStore, Revision, Store, StoreError, Stored, Watch},
+    template::WorkflowSpec,
+    timeline::{BootEvent, BootRecorder},
+    workflow::{
+        Hello, Report, Session,
+        fixtures::{self, NODE},
+    },
+};
+
+/// What a store does to one of its commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Does not carry it out and says so.
+    Refuses,
+    /// Carries it out and loses the answer.
+    LosesTheAnswer,
+    /// Does not carry it out and loses the answer.
+    LosesBoth,
+}
+
+/// A store in memory whose n-th commit can fail.
+#[derive(Default)]
+pub(super) struct FaultyStore {
+    inner: MemoryStore,
+    commits: AtomicUsize,
+    faults: Mutex<HashMap<usize, Fault>>,
+}
+
+impl FaultyStore {
+    pub(super) fn fail(&self, commit: usize, fault: Fault) {
+        self.faults.lock().unwrap().insert(commit, fault);
+    }
+
+    pub(super) fn commits(&self) -> usize {
+        self.commits.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn get(&self, key: &Key) -> Result<Option<Stored>, StoreError> {
+        self.inner.get(key).await
+    }
+
+    async fn list(&self, kind: &str) -> Result<(Vec<Stored>, Revision), StoreError> {
+        self.inner.list(kind).await
+    }
+
+    async fn read(&self, log: &str, from: u64) -> Result<Vec<Entry>, StoreError> {
+        self.inner.read(log, from).await
+    }
+
+    async fn logs(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        self.inner.logs(prefix).await
+    }
+
+    async fn trim(&self, log: &str, before: u64) -> Result<(), StoreError> {
+        self.inner.trim(log, before).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Commit, StoreError> {
+        let number = self.commits.fetch_add(1, Ordering::SeqCst);
+        let fault = self.faults.lock().unwrap().get(&number).copied();
+        match fault {
+            None => self.inner.commit(batch).await,
+            Some(Fault::Refuses) => Err(StoreError::Unavailable { message: "test".to_owned() }),
+            Some(Fault::LosesBoth) => Err(StoreError::Unknown),
+            Some(Fault::LosesTheAnswer) => {
+                self.inner.commit(batch).await?;
+                Err(StoreError::Unknown)
+            }
+        }
+    }
+
+    async fn watch(&self, from: Revision) -> Result<Watch, StoreError> {
+        self.inner.watch(from).await
+    }
+}
+
+struct OneMachine(Hardware);
+
+#[async_trait]
+impl HardwareSource for OneMachine {
+    async fn find(&self, key: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
+        Ok((*key == HardwareKey::Name(self.0.name.clone())).then(|| Arc::new(self.0.clone())))
+    }
+}
+
+/// Has every image but `missing:v3`.
+struct Images;
+
+#[async_trait]
+impl ImageIndex for Images {
+    async fn resolve(&self, name: &str) -> Result<Option<String>, ImageError> {
+        Ok((name != "missing:v3").then(|| format!("sha256:{name}")))
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Events(Mutex<Vec<BootEvent>>);
+
+impl BootRecorder for Events {
+    fn record(&self, event: BootEvent) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+/// All that outlives a crash of the server, and what its engines are made of.
+pub(super) struct World {
+    pub(super) store: Arc<FaultyStore>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) journal: Arc<MemoryJournal>,
+    events: Arc<Events>,
+    sealer: Sealer,
+    entropy: Entropy,
+    boots: BootSessions,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let drawn = AtomicU8::new(0);
+        Self {
+            store: Arc::default(),
+            clock: Arc::new(ManualClock::new(fixtures::at(0))),
+            journal: Arc::default(),
+            events: Arc::default(),
+            sealer: Sealer::new([7; 32]),
+            entropy: Arc::new(move || [drawn.fetch_add(1, Ordering::SeqCst); 16]),
+            boots: BootSessions::new(),
+        }
+    }
+
+    /// A server that was just started on this store.
+    pub(super) async fn engine(&self) -> Engine {
+        let parts = Parts {
+            store: Arc::<FaultyStore>::clone(&self.store),
+            clock: Arc::<ManualClock>::clone(&self.clock),
+            recorder: Arc::<Events>::clone(&self.events),
+            journal: Arc::<MemoryJournal>::clone(&self.journal),
+            images: Arc::new(Images),
+            hardware: Arc::new(OneMachine(fixtures::hardware())),
+            sealer: self.sealer.clone(),
+        };
+        Engine::open(parts).await.unwrap()
+    }
+
+    /// A boot token, as the script of a new boot carries it.
+    pub(super) fn token(&self) -> String {
+        let (mac, ip) = (crate::mac::MacAddr([2, 0, 0, 0, 0, 1]), [10, 0, 0, 1].into());
+        let now = crate::clock::Clock::now(&*self.clock);
+        self.boots.saw_ack(mac, ip, now);
+        self.boots.boot_token(NODE, mac, ip, &self.sealer, &self.entropy, now).unwrap()
+    }
+
+    /// The names of the boot events so far, with their state or action.
+    pub(super) fn timeline(&self) -> Vec<String> {
+        let text = |event: &BootEvent| {
+            let json = serde_json::to_value(&event.kind).unwrap();
+            let detail = ["action", "state", "reason"].iter().find_map(|key| json[key].as_str());
+            [Some(event.kind.name()), detail].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        };
+        self.events.0.lock().unwrap().iter().map(text).collect()
+    }
+}
+
+pub(super) fn new_workflow(name: &str, spec: WorkflowSpec) -> NewWorkflow {
+    NewWorkflow {
+        name: name.to_owned(),
+        declared: fixtures::declared(),
+        spec,
+        from_directory: false,
+        hold: None,
+    }
+}
+
+pub(super) fn hello(token: &str, boot: &str) -> Hello {
+    Hello {
+        token: token.to_owned(),
+        nonce: format!("nonce of {boot}"),
+        boot_id: boot.to_owned(),
+        inventory: fixtures::inventory(),
+    }
+}
+
+pub(super) fn report(assignment: &crate::workflow::Assignment, outcome: crate::workflow::Outcome) -> Report {
+    Report {
+        workflow: assignment.workflow.clone(),
+        index: assignment.index,
+        action: assignment.action.clone(),
+        attempt: assignment.attempt,
+        outcome,
+        ran_ms: 1000,
+        disks: vec![fixtures::disk("/dev/vda", "A", "gpt")],
+    }
+}
+
+/// Whether a session's answer is of this machine.
+pub(super) fn is_ours(session: &Session) -> bool {
+    session.hardware == NODE && session.heartbeat_ms > 0
+}
+
+pub(super) fn later(clock: &ManualClock, seconds: u64) -> Timestamp {
+    clock.advance(std::time::Duration::from_secs(seconds));
+    crate::clock::Clock::now(clock)
+}

@@ -1,0 +1,3 @@
+mod disks;
+mod properties;
+mod rules;

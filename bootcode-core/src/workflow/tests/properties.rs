@@ -1,0 +1,263 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use crate::{
+    document::{Disk, Overwrite, Storage, WorkflowDocSpec},
+    workflow::{
+        ActionPhase, Armed, Command, DiskReport, Event, Inventory, Machine, Outcome, Phase, Recorded, State,
+        decide,
+        fixtures::{action, at, declared, failed, hardware, inventory, report, spec},
+        writable,
+    },
+};
+
+fn a_disk() -> impl Strategy<Value = DiskReport> {
+    let maybe = |texts: &'static [&'static str]| {
+        proptest::option::of(proptest::sample::select(texts)).prop_map(|text| text.map(str::to_owned))
+    };
+    (
+        proptest::sample::select(&["/dev/sda", "/dev/sdb", "/dev/sdc"][..]),
+        maybe(&["w1", "w2"]),
+        maybe(&["s1", "s2"]),
+        maybe(&["t1", "t2"]),
+        0u64..3,
+        any::<bool>(),
+    )
+        .prop_map(|(device, wwn, serial, table_id, size_bytes, blank)| DiskReport {
+            device: device.to_owned(),
+            wwn,
+            serial,
+            table_id,
+            size_bytes,
+            blank,
+            kind: "ssd".to_owned(),
+            found: if blank { String::new() } else { "gpt".to_owned() },
+            ..DiskReport::default()
+        })
+}
+
+fn an_inventory() -> impl Strategy<Value = Inventory> {
+    proptest::collection::vec(a_disk(), 0..4).prop_map(|mut disks| {
+        // One node is one disk.
+        let mut seen = BTreeSet::new();
+        disks.retain(|disk| seen.insert(disk.device.clone()));
+        Inventory { disks, ..Inventory::default() }
+    })
+}
+
+fn a_document() -> impl Strategy<Value = Storage> {
+    let disk = (
+        proptest::option::of(proptest::sample::select(&["/dev/sda", "/dev/sdb"][..])),
+        proptest::option::of(proptest::sample::select(
+            &[("wwn", "w1"), ("serial", "s1"), ("type", "ssd"), ("size", "1..")][..],
+        )),
+        any::<bool>(),
+    );
+    proptest::collection::vec(disk, 0..3).prop_map(|disks| Storage {
+        disks: disks
+            .into_iter()
+            .enumerate()
+            .map(|(place, (device, matching, keep))| Disk {
+                id: ["a", "b", "c"][place].to_owned(),
+                device: device.map(str::to_owned),
+                matching: matching
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .collect(),
+                keep,
+            })
+            .collect(),
+        partitions: Vec::new(),
+    })
+}
+
+fn a_declaration() -> impl Strategy<Value = WorkflowDocSpec> {
+    let replaces = proptest::sample::select(&["wwn:w1@t1", "serial:s1@t1,serial:s2@t2"][..]);
+    (any::<bool>(), proptest::option::of(replaces)).prop_map(|(any, replaces)| WorkflowDocSpec {
+        overwrite: if any { Overwrite::Any } else { Overwrite::Blank },
+        replaces: replaces.map(str::to_owned),
+        ..declared()
+    })
+}
+
+/// I12 in other words than the rule's own: this disk may be written by this workflow.
+fn may_be_written(found: &DiskReport, declared: &WorkflowDocSpec) -> bool {
+    let blank = found.blank && found.table_id.is_none();
+    let replaced = declared.replaces.iter().flat_map(|ids| ids.split(',')).any(|id| {
+        let Some((known_by, table)) = id.split_once('@') else { return false };
+        found.table_id.as_deref() == Some(table)
+            && (found.wwn.as_ref().is_some_and(|wwn| known_by == format!("wwn:{wwn}"))
+                || found.serial.as_ref().is_some_and(|serial| known_by == format!("serial:{serial}")))
+    });
+    blank || replaced || declared.overwrite == Overwrite::Any
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Claim(u8, Option<Inventory>),
+    Report(bool),
+    Old(u8),
+    Tick(u16),
+    Release,
+    Retry,
+    Cancel,
+    Hold,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0u8..4, proptest::option::weighted(0.3, an_inventory())).prop_map(|(boot, found)| Step::Claim(boot, found)),
+        4 => any::<bool>().prop_map(Step::Report),
+        1 => any::<u8>().prop_map(Step::Old),
+        1 => any::<u16>().prop_map(Step::Tick),
+        1 => Just(Step::Release),
+        1 => Just(Step::Retry),
+        1 => Just(Step::Cancel),
+        1 => Just(Step::Hold),
+    ];
+    proptest::collection::vec(step, 0..60)
+}
+
+proptest! {
+    #[test]
+    fn no_disk_that_is_neither_blank_nor_named_is_ever_chosen(
+        inventory in an_inventory(), storage in a_document(), declared in a_declaration(),
+    ) {
+        let Ok(chosen) = writable(Some(&storage), &declared, &spec(), &[], &inventory) else { return Ok(()) };
+        for armed in &chosen {
+            let found = inventory.disks.iter().find(|disk| disk.device == armed.device).unwrap();
+            prop_assert!(may_be_written(found, &declared), "{found:?} for {declared:?}");
+            let selected = storage.disks.iter().find(|disk| disk.id == armed.id).unwrap();
+            prop_assert!(!selected.keep);
+        }
+        // In whatever order its disks come up, another boot finds the same disks again, or none.
+        let mut moved = inventory.clone();
+        let mut devices: Vec<_> = moved.disks.iter().map(|disk| disk.device.clone()).collect();
+        let by = 1.min(devices.len());
+        devices.rotate_left(by);
+        moved.disks.iter_mut().zip(devices).for_each(|(disk, device)| disk.device = device);
+        if !chosen.is_empty() && let Ok(again) = writable(Some(&storage), &declared, &spec(), &chosen, &moved) {
+            for (armed, again) in chosen.iter().zip(&again) {
+                let place = |all: &Inventory, device: &str| all.disks.iter().position(|d| d.device == *device);
+                let known_by_node = armed.known_by.starts_with("path:");
+                prop_assert!(known_by_node || place(&inventory, &armed.device) == place(&moved, &again.device));
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_asked_in_whatever_order_the_log_keeps_its_rules(
+        steps in steps(), storage in a_document(), declared in a_declaration(),
+    ) {
+        let mut spec = spec();
+        let mut last = action("last");
+        last.retries = 1;
+        spec.tasks[0].actions.push(last);
+        let mut hardware = hardware();
+        let none_selected = storage.disks.iter().all(|disk| disk.keep);
+        hardware.spec.storage = Some(storage);
+        let mut state = State::empty("w");
+        let mut log: Vec<Recorded> = Vec::new();
+        let mut now = at(0);
+        let mut boots: Vec<Inventory> = vec![inventory(); 4];
+        let create = Command::Create { declared: &declared, spec: &spec, from_directory: false, hold: None };
+        let take = |state: &mut State, command: Command<'_>, now, log: &mut Vec<Recorded>| {
+            let before = state.clone();
+            let Ok(events) = decide(state, command, now) else { return Ok(()) };
+            for event in events {
+                let recorded = Recorded { seq: state.seq + 1, at: now, event };
+                check_event(&before, state, &recorded.event, &declared, none_selected)?;
+                state.apply(&recorded);
+                log.push(recorded);
+            }
+            Ok::<(), TestCaseError>(())
+        };
+        take(&mut state, create, now, &mut log)?;
+        for step in steps {
+            now += jiff::SignedDuration::from_secs(1);
+            let next = state.next().map_or(0, |(index, ..)| index);
+            match step {
+                Step::Claim(boot, found) => {
+                    let inventory = &mut boots[usize::from(boot)];
+                    let boot_id = format!("boot-{boot}");
+                    // What a machine is, is asked once in each of its boots.
+                    let known = state.seen.get("node-1").is_some_and(|seen| seen.boot_id == boot_id);
+                    if let Some(found) = found.filter(|_| !known) {
+                        *inventory = found;
+                    }
+                    let machine = Machine { hardware: &hardware, boot_id: &boot_id, inventory };
+                    take(&mut state, Command::Claim { machine, next, digest: None }, now, &mut log)?;
+                    if let Some(assignment) = state.assignment(&machine, String::new()) {
+                        for disk in &assignment.writable {
+                            let armed = state.armed.iter().find(|armed| armed.id == disk.id);
+                            prop_assert!(armed.is_some(), "a disk that is not armed is handed out");
+                        }
+                    }
+                }
+                Step::Report(good) => {
+                    let (index, attempt) = state.open.as_ref().map_or((0, 1), |open| (open.index, open.attempt));
+                    let outcome = if good { Outcome::Succeeded } else { failed("no") };
+                    let report = report(&state, index, attempt, outcome);
+                    take(&mut state, Command::Report { worker: "node-1", report: &report }, now, &mut log)?;
+                }
+                Step::Old(number) => {
+                    let old = report(&state, u32::from(number % 4), u32::from(number / 4), Outcome::Succeeded);
+                    let open = state.open.as_ref().map(|open| (open.index, open.attempt));
+                    if open != Some((old.index, old.attempt)) {
+                        let before = state.clone();
+                        take(&mut state, Command::Report { worker: "node-1", report: &old }, now, &mut log)?;
+                        prop_assert_eq!(&before, &state, "an old report changed something");
+                    }
+                }
+                Step::Tick(seconds) => {
+                    now += jiff::SignedDuration::from_secs(seconds.into());
+                    take(&mut state, Command::Tick { up_since: at(-10_000) }, now, &mut log)?;
+                }
+                Step::Release => take(&mut state, Command::Release, now, &mut log)?,
+                Step::Retry => take(&mut state, Command::Retry { from: None }, now, &mut log)?,
+                Step::Cancel => take(&mut state, Command::Cancel, now, &mut log)?,
+                Step::Hold => take(&mut state, Command::Hold { reason: crate::workflow::Hold::TokenReused }, now, &mut log)?,
+            }
+            prop_assert_eq!(&State::fold("w", &log), &state);
+        }
+    }
+}
+
+/// What must hold for each event, given the state before its command and the state just before it.
+fn check_event(
+    before: &State,
+    state: &State,
+    event: &Event,
+    declared: &WorkflowDocSpec,
+    none_selected: bool,
+) -> Result<(), TestCaseError> {
+    prop_assert!(!before.phase.is_terminal(), "{event:?} after {:?}", before.phase);
+    match event {
+        Event::ActionStarted { index, attempt, .. } => {
+            prop_assert!(state.open.is_none(), "two attempts open at once");
+            prop_assert!(state.phase.is_open() && !state.is_held(), "started while {}", state.state_name());
+            prop_assert!(state.actions[..*index as usize].iter().all(|a| a.phase == ActionPhase::Succeeded));
+            prop_assert!(
+                *attempt == state.actions[*index as usize].attempt + 1,
+                "attempt numbers are used once"
+            );
+            let writes = state.action(*index).is_some_and(|(_, action)| action.writes_disks());
+            prop_assert!(!writes || !state.armed.is_empty() || none_selected, "wrote before arming");
+        }
+        Event::DisksArmed { disks } => {
+            prop_assert!(state.armed.is_empty(), "armed twice");
+            let seen = &state.seen["node-1"].inventory;
+            for Armed { device, .. } in disks {
+                let found = seen.disks.iter().find(|disk| disk.device == *device).unwrap();
+                prop_assert!(may_be_written(found, declared), "{found:?} was armed for {declared:?}");
+            }
+        }
+        Event::Succeeded { .. } => {
+            prop_assert!(state.actions.iter().all(|action| action.phase == ActionPhase::Succeeded));
+        }
+        Event::Retried { .. } => prop_assert!(matches!(state.phase, Phase::Failed | Phase::TimedOut)),
+        _ => {}
+    }
+    Ok(())
+}
