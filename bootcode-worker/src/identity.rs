@@ -75,10 +75,13 @@ impl KernelArgs {
     /// `bootcode.server=` is there and another key is not.
     pub fn parse(line: &str) -> Result<Option<Self>, IdentityError> {
         let value = |key: &str| {
-            let values =
+            let mut values =
                 line.split_ascii_whitespace().filter_map(|word| word.strip_prefix(key)?.strip_prefix('='));
             // As in the kernel, the last counts.
-            values.last().map(|value| value.trim_matches('"').to_owned()).filter(|value| !value.is_empty())
+            values
+                .next_back()
+                .map(|value| value.trim_matches('"').to_owned())
+                .filter(|value| !value.is_empty())
         };
         let Some(server) = value("bootcode.server") else { return Ok(None) };
         let worker = value("bootcode.worker").ok_or(IdentityError::Missing { key: "bootcode.worker" })?;

@@ -180,7 +180,7 @@ mod tests {
         for cut in 0..=bytes.len() {
             spool.put(&intent).unwrap();
             fs::write(&partial, &bytes[..cut]).unwrap();
-            assert_eq!(spool.replay().unwrap(), [intent.clone()], "cut at {cut}");
+            assert_eq!(spool.replay().unwrap(), std::slice::from_ref(&intent), "cut at {cut}");
             assert!(!partial.exists());
         }
     }

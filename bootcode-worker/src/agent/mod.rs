@@ -4,7 +4,7 @@ mod attempt;
 mod backoff;
 mod handle;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -8,7 +8,7 @@ use bootcode_core::{
 };
 use bytes::Bytes;
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot, watch},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,9 @@ pub(super) struct LogShipper {
     pub(super) workflow: String,
     pub(super) action: String,
     pub(super) attempt: u32,
+    /// How much of the attempt's log the server has. A hook's log goes on where its action's ended, so the one that is
+    /// sending holds it.
+    pub(super) offset: Arc<AsyncMutex<u64>>,
 }
 
 /// A log that is under way.
@@ -77,7 +80,7 @@ impl LogShipper {
     }
 
     async fn send(&self, shared: &Shared) {
-        let mut offset = 0;
+        let mut offset = self.offset.lock().await;
         loop {
             let (empty, ended) = shared.state();
             if empty && ended {
@@ -96,13 +99,13 @@ impl LogShipper {
                 workflow: self.workflow.clone(),
                 action: self.action.clone(),
                 attempt: self.attempt,
-                offset,
+                offset: *offset,
                 text,
             };
             if self.deliver(chunk, shared).await.is_err() {
                 return;
             }
-            offset += bytes;
+            *offset += bytes;
         }
     }
 

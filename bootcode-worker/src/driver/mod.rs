@@ -9,7 +9,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bootcode_core::workflow::{Inventory, WorkflowService};
 use tokio::{
-    sync::watch,
+    sync::{Mutex, watch},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
@@ -98,6 +98,8 @@ pub struct Driver {
     logs: TaskTracker,
     logs_end: CancellationToken,
     session: watch::Sender<String>,
+    /// How much of the open attempt's log the server has.
+    log_offset: Arc<Mutex<u64>>,
     /// Kills what runs of the open attempt.
     kill: CancellationToken,
 }
@@ -124,6 +126,7 @@ impl Driver {
             logs: TaskTracker::new(),
             logs_end: CancellationToken::new(),
             session: watch::Sender::new(String::new()),
+            log_offset: Arc::default(),
             kill: CancellationToken::new(),
         };
         driver.work(spooled, stop).await
@@ -134,6 +137,8 @@ impl Driver {
         spooled: Vec<bootcode_core::workflow::Report>,
         stop: CancellationToken,
     ) -> Result<Ending, DriverError> {
+        // A driver that is dropped must not leave logs behind that go on.
+        let _logs_end = self.logs_end.clone().drop_guard();
         let mut input = Input::Started { spooled };
         let mut stopping = false;
         loop {

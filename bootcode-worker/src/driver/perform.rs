@@ -66,7 +66,7 @@ impl Driver {
                 // A new attempt, or the hook of one: whatever was killed before is over.
                 self.kill = CancellationToken::new();
                 self.tasks.spawn_blocking(move || {
-                    Some(Input::Intended(parts.spool.put(&report).map_err(|error| error.to_string())))
+                    Some(Input::Intended(parts.spool.put(&report).map_err(|error| told(&error))))
                 });
             }
             Effect::Protect(assignment) => {
@@ -81,7 +81,7 @@ impl Driver {
             Effect::Conclude { mut report, assignment } => {
                 self.tasks.spawn_blocking(move || {
                     report.disks = writable_disks(&parts, &assignment);
-                    let spooled = parts.spool.put(&report).map_err(|error| error.to_string());
+                    let spooled = parts.spool.put(&report).map_err(|error| told(&error));
                     Some(Input::Concluded { report, spooled })
                 });
             }
@@ -101,7 +101,7 @@ impl Driver {
                     {
                         tracing::warn!(path = %shared.display(), %error, "cannot be removed");
                     }
-                    Some(Input::Finished(parts.power.carry_out(action).map_err(|error| error.to_string())))
+                    Some(Input::Finished(parts.power.carry_out(action).map_err(|error| told(&error))))
                 });
             }
             Effect::Say(line) => tracing::info!("{line}"),
@@ -113,22 +113,26 @@ impl Driver {
     fn run_container(&mut self, assignment: Box<Assignment>, hook: Option<Vec<String>>, limit: Duration) {
         let parts = Arc::clone(&self.parts);
         let cancel = self.kill.clone();
+        if hook.is_none() {
+            self.log_offset = Arc::default();
+        }
         let shipper = LogShipper {
             service: Arc::clone(&self.parts.service),
             session: self.session.subscribe(),
             workflow: assignment.workflow.clone(),
             action: assignment.action.clone(),
             attempt: assignment.attempt,
+            offset: Arc::clone(&self.log_offset),
         };
         let Shipping { log, drained, task } = shipper.start(self.logs_end.clone());
         let shipped = self.logs.spawn(task);
         self.tasks.spawn(async move {
             let control = Control { cancel, limit, log };
             let result = match spec(&parts, &assignment, hook).await {
-                Ok(spec) => parts.runtime.run(spec, control).await.map_err(|error| error.to_string()),
+                Ok(spec) => parts.runtime.run(spec, control).await.map_err(|error| told(&error)),
                 Err(error) => {
                     drop(control);
-                    Err(error.to_string())
+                    Err(told(&error))
                 }
             };
             let tail = drained.await.unwrap_or_default();
@@ -139,13 +143,27 @@ impl Driver {
     }
 }
 
+/// An error with its causes; one that its effect tells already is not told twice.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 async fn pull(parts: &Parts, assignment: &Assignment, kill: &CancellationToken) -> Result<(), String> {
     let limit = Duration::from_millis(assignment.pull_timeout_ms);
     let image = image(assignment);
     tokio::select! {
         () = kill.cancelled() => Err("stopped while its image was pulled".to_owned()),
         pulled = timeout(limit, parts.runtime.ensure_image(&image)) => match pulled {
-            Ok(pulled) => pulled.map_err(|error| error.to_string()),
+            Ok(pulled) => pulled.map_err(|error| told(&error)),
             Err(_) => Err(format!("{image} was not pulled within {} s", limit.as_secs())),
         },
     }
@@ -153,7 +171,7 @@ async fn pull(parts: &Parts, assignment: &Assignment, kill: &CancellationToken) 
 
 fn protect(parts: &Parts, assignment: &Assignment) -> Result<(), String> {
     if parts.settings.protect_disks {
-        protect_disks(&parts.settings.roots, &assignment.writable).map_err(|error| error.to_string())
+        protect_disks(&parts.settings.roots, &assignment.writable).map_err(|error| told(&error))
     } else {
         Ok(())
     }

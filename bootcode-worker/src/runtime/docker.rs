@@ -20,7 +20,10 @@ use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{ContainerRuntime, ContainerSpec, Control, Exit, Finished, ImageRef, RuntimeError};
+use super::{
+    ContainerRuntime, ContainerSpec, Control, Exit, Finished, ImageRef, RuntimeError,
+    capability::{capabilities, is_confined},
+};
 use crate::limits;
 
 const WORKER_LABEL: &str = "dev.bootcode.worker";
@@ -32,6 +35,7 @@ pub struct DockerRuntime {
     docker: Docker,
     registry: String,
     worker: String,
+    capabilities: Vec<&'static str>,
 }
 
 impl DockerRuntime {
@@ -44,7 +48,12 @@ impl DockerRuntime {
         let docker = Docker::connect_with_defaults().map_err(fault("be reached"))?;
         // Older engines refuse the version that the library speaks by default.
         let docker = docker.negotiate_version().await.map_err(fault("be asked for its version"))?;
-        Ok(Self { docker, registry: registry.to_owned(), worker: worker.to_owned() })
+        Ok(Self {
+            docker,
+            registry: registry.to_owned(),
+            worker: worker.to_owned(),
+            capabilities: capabilities(),
+        })
     }
 
     /// How the engine names the image.
@@ -62,6 +71,26 @@ impl DockerRuntime {
             // Somebody else is at it already: it is gone soon.
             Err(Error::DockerResponseServerError { status_code: 409, .. }) => Ok(()),
             Err(source) => Err(fault("remove the container")(source)),
+        }
+    }
+
+    /// All rights. The engine gives a privileged container every capability that there is, which fails where the engine
+    /// itself is confined: there the same is put together from what it has.
+    fn privileges(&self) -> HostConfig {
+        if !is_confined(&self.capabilities) {
+            return HostConfig { privileged: Some(true), ..HostConfig::default() };
+        }
+        // Engines before version 23 refuse a list with names that are younger than they are.
+        let young = ["CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"];
+        let known = |name: &&&str| !young.contains(*name);
+        let options = ["seccomp=unconfined", "apparmor=unconfined", "label=disable"];
+        HostConfig {
+            cap_add: Some(self.capabilities.iter().filter(known).map(ToString::to_string).collect()),
+            security_opt: Some(options.map(ToOwned::to_owned).to_vec()),
+            device_cgroup_rules: Some(vec!["a *:* rwm".to_owned()]),
+            masked_paths: Some(vec![]),
+            readonly_paths: Some(vec![]),
+            ..HostConfig::default()
         }
     }
 
@@ -83,11 +112,10 @@ impl DockerRuntime {
             attach_stderr: Some(true),
             tty: Some(false),
             host_config: Some(HostConfig {
-                privileged: Some(true),
                 network_mode: Some("host".to_owned()),
                 pid_mode: spec.namespaces.pid.clone(),
                 binds: Some(spec.volumes.iter().map(bind).collect()),
-                ..HostConfig::default()
+                ..self.privileges()
             }),
             ..ContainerCreateBody::default()
         };

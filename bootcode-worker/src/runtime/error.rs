@@ -36,7 +36,7 @@ pub enum RuntimeError {
         image: String,
         /// The cause.
         #[source]
-        source: super::oci::PullError,
+        source: Box<super::oci::PullError>,
     },
     /// The Docker engine did not do what it was asked for.
     #[cfg(feature = "docker")]

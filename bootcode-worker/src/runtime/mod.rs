@@ -1,5 +1,7 @@
 //! What runs containers.
 
+#[cfg(any(feature = "docker", feature = "oci"))]
+mod capability;
 mod container;
 #[cfg(feature = "docker")]
 pub mod docker;

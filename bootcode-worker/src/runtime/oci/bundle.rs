@@ -5,22 +5,24 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{
-    super::{ContainerSpec, RuntimeError},
+    super::{ContainerSpec, RuntimeError, capability::capabilities},
     image_config::ImageConfig,
 };
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What the bundle needs to know of the machine.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Host {
     /// Whether there is an `/etc/resolv.conf` to share.
     pub(super) resolver: bool,
+    /// What a privileged container can get: all that the worker itself has.
+    pub(super) capabilities: Vec<&'static str>,
 }
 
 impl Host {
     pub(super) fn look() -> Self {
-        Self { resolver: Path::new("/etc/resolv.conf").is_file() }
+        Self { resolver: Path::new("/etc/resolv.conf").is_file(), capabilities: capabilities() }
     }
 }
 
@@ -39,7 +41,7 @@ pub(super) fn config(spec: &ContainerSpec, image: &ImageConfig, host: &Host) -> 
         ),
     })?;
     let directory = if image.directory.is_empty() { "/" } else { &image.directory };
-    let capabilities = json!(CAPABILITIES);
+    let capabilities = json!(host.capabilities);
     let mut namespaces = vec![json!({"type": "mount"}), json!({"type": "ipc"})];
     if spec.namespaces.pid.as_deref() != Some("host") {
         namespaces.push(json!({"type": "pid"}));
@@ -59,7 +61,7 @@ pub(super) fn config(spec: &ContainerSpec, image: &ImageConfig, host: &Host) -> 
             },
         },
         "root": {"path": "rootfs", "readonly": false},
-        "mounts": mounts(spec, *host),
+        "mounts": mounts(spec, host),
         "linux": {
             "cgroupsPath": format!("/bootcode/{}", spec.name),
             "namespaces": namespaces,
@@ -82,7 +84,7 @@ fn environment(spec: &ContainerSpec, image: &ImageConfig) -> Vec<String> {
     all
 }
 
-fn mounts(spec: &ContainerSpec, host: Host) -> Vec<Value> {
+fn mounts(spec: &ContainerSpec, host: &Host) -> Vec<Value> {
     // By rbind, so that cgroup2 and the firmware's variables come along.
     let mut mounts = vec![
         json!({"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]}),
@@ -120,51 +122,6 @@ fn user(text: &str) -> Option<(u32, u32)> {
     }
 }
 
-/// All that Linux has (capability.h).
-const CAPABILITIES: &[&str] = &[
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-];
-
 #[cfg(test)]
 mod tests {
     use bootcode_core::workflow::Namespaces;
@@ -188,6 +145,10 @@ mod tests {
         }
     }
 
+    fn host(resolver: bool) -> Host {
+        Host { resolver, capabilities: vec!["CAP_CHOWN"] }
+    }
+
     fn image() -> ImageConfig {
         ImageConfig {
             environment: vec!["A=image".into(), "B=image".into()],
@@ -199,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_entry_point_stays_and_the_command_replaces_the_images() {
-        let host = Host { resolver: false };
+        let host = host(false);
         let args = |command: &[&str]| {
             let spec = ContainerSpec { command: command.iter().map(ToString::to_string).collect(), ..spec() };
             config(&spec, &image(), &host).unwrap()["process"]["args"].clone()
@@ -213,14 +174,14 @@ mod tests {
 
     #[test]
     fn the_actions_variables_replace_the_images() {
-        let config = config(&spec(), &image(), &Host { resolver: false }).unwrap();
+        let config = config(&spec(), &image(), &host(false)).unwrap();
         assert_eq!(config["process"]["env"], json!([PATH, "B=image", "A=action"]));
     }
 
     #[test]
     fn dev_is_the_hosts_only_when_a_volume_says_so() {
         let kind = |spec: &ContainerSpec| {
-            let config = config(spec, &image(), &Host { resolver: true }).unwrap();
+            let config = config(spec, &image(), &host(true)).unwrap();
             let mounts = config["mounts"].as_array().unwrap().clone();
             let dev: Vec<_> = mounts.iter().filter(|mount| mount["destination"] == "/dev").collect();
             assert_eq!(dev.len(), 1);
@@ -235,7 +196,7 @@ mod tests {
         let has_pid = |pid: Option<&str>| {
             let namespaces = Namespaces { pid: pid.map(Into::into), network: None };
             let spec = ContainerSpec { namespaces, ..spec() };
-            let config = config(&spec, &image(), &Host { resolver: false }).unwrap();
+            let config = config(&spec, &image(), &host(false)).unwrap();
             config["linux"]["namespaces"].as_array().unwrap().contains(&json!({"type": "pid"}))
         };
         assert!(has_pid(None));

@@ -9,10 +9,11 @@ use std::{
 };
 
 use tokio::{
+    net::unix::pipe,
     process::{Child, Command},
-    task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::super::{Control, Exit, Finished, RuntimeError, output::pump};
 use crate::limits;
@@ -41,20 +42,19 @@ impl Crun {
             .args(["--log-format", "json", "run", "--bundle"])
             .arg(bundle)
             .arg(name);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let fault = |source| RuntimeError::Program { program: self.program.clone(), source };
+        // One pipe for output and errors, so that their lines keep their order.
+        let (output, input) = std::io::pipe().map_err(fault)?;
+        let errors = input.try_clone().map_err(fault)?;
+        command.stdin(Stdio::null()).stdout(input).stderr(errors).kill_on_drop(true);
         // A signal to the worker's group must not end the container behind its back.
         command.process_group(0);
-        let mut child = command
-            .spawn()
-            .map_err(|source| RuntimeError::Program { program: self.program.clone(), source })?;
+        let mut child = command.spawn().map_err(fault)?;
         let started = Instant::now();
-        let mut pumps = JoinSet::new();
-        if let Some(stdout) = child.stdout.take() {
-            pumps.spawn(pump(stdout, control.log.clone()));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            pumps.spawn(pump(stderr, control.log.clone()));
-        }
+        // The command holds the pipe's other end, which would keep it open for ever.
+        drop(command);
+        let output = pipe::Receiver::from_owned_fd(output.into()).map_err(fault)?;
+        let output = AbortOnDropHandle::new(tokio::spawn(pump(output, control.log.clone())));
         let stopped = tokio::select! {
             status = child.wait() => Err(status),
             () = control.cancel.cancelled() => Ok(Exit::Cancelled),
@@ -79,7 +79,7 @@ impl Crun {
             }
         };
         let ran = started.elapsed();
-        let _ = timeout(limits::OUTPUT_DRAIN, async { while pumps.join_next().await.is_some() {} }).await;
+        let _ = timeout(limits::OUTPUT_DRAIN, output).await;
         Ok(Finished { exit, ran })
     }
 

@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     io::Read,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -60,7 +61,11 @@ pub(super) fn unpack_layer(reader: impl Read, target: &Path) -> Result<Unpacked,
         }
         let written = match Whiteout::of(&path) {
             Some(whiteout) => whiteout.write(target),
-            None => write_entry(&mut entry, target, &path, &mut directories),
+            None => {
+                let is_dir = entry.header().entry_type().is_dir();
+                clear_whiteouts(target, &path, is_dir)
+                    .and_then(|()| write_entry(&mut entry, target, &path, &mut directories))
+            }
         };
         written.map_err(|source| UnpackError::Write { path, source })?;
         unpacked.entries += 1;
@@ -116,6 +121,28 @@ impl Whiteout {
             }
         }
     }
+}
+
+/// What a layer removes and brings anew: the new one takes the mark's place. A new directory hides the old one whole.
+fn clear_whiteouts(target: &Path, path: &Path, is_dir: bool) -> io::Result<()> {
+    let mut full = target.to_owned();
+    let mut parts = path.components().peekable();
+    while let Some(part) = parts.next() {
+        full.push(part);
+        let Ok(found) = fs::symlink_metadata(&full) else { return Ok(()) };
+        // Links are not followed: what lies behind one is checked when it is written.
+        if found.file_type().is_symlink() {
+            return Ok(());
+        }
+        if found.file_type().is_char_device() && found.rdev() == 0 {
+            fs::remove_file(&full)?;
+            if is_dir || parts.peek().is_some() {
+                fs::create_dir(&full)?;
+                xattr::set(&full, "trusted.overlay.opaque", b"y")?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Makes a directory below the target; links must not lead out of it.

@@ -57,7 +57,7 @@ pub struct OciRuntime {
 
 /// An image whose layers are on this machine.
 #[derive(Debug, Clone)]
-pub(self) struct Image {
+struct Image {
     /// Lowest first.
     layers: Vec<PathBuf>,
     config: ImageConfig,
@@ -110,7 +110,7 @@ impl ContainerRuntime for OciRuntime {
         if self.image(image).is_ok() {
             return Ok(());
         }
-        let pull = |source| RuntimeError::Pull { image: image.to_string(), source };
+        let pull = |source| RuntimeError::Pull { image: image.to_string(), source: Box::new(source) };
         let Some(digest) = image.digest.clone() else {
             return Err(RuntimeError::ForeignImage { image: image.to_string() });
         };

@@ -113,10 +113,18 @@ fn whiteouts_become_overlayfs_marks() {
         Item::File("etc/replaced", "new"),
         Item::Dir("var"),
         Item::File("var/.wh..wh..opq", ""),
+        Item::File("usr/.wh.tree", ""),
+        Item::File("usr/tree/leaf", "new"),
     ];
     // `replaced` comes after its whiteout here and before it in other archives: both mean the new file.
     unpack(&items, dir.path()).unwrap();
     assert!(fs::symlink_metadata(dir.path().join("etc/gone")).unwrap().file_type().is_char_device());
     assert_eq!(fs::read_to_string(dir.path().join("etc/replaced")).unwrap(), "new");
-    assert_eq!(xattr::get(dir.path().join("var"), "trusted.overlay.opaque").unwrap().unwrap(), b"y");
+    for opaque in ["var", "usr/tree"] {
+        assert_eq!(
+            xattr::get(dir.path().join(opaque), "trusted.overlay.opaque").unwrap().unwrap(),
+            b"y",
+            "{opaque}"
+        );
+    }
 }
