@@ -3,6 +3,9 @@
 //! Needs root, `crun`, `busybox-static`, and an engine on `$DOCKER_HOST` or its socket; runs where
 //! `BOOTCODE_REAL_PEERS=1` says that they are there, and then fails without them.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on is a test that failed.
+
+mod disks;
 mod registry;
 mod service;
 
