@@ -15,12 +15,14 @@
 //! # Ok::<(), bootcode_core::mac::MacParseError>(())
 //! ```
 
+#[cfg(feature = "engine")]
+pub mod apply;
 pub mod arch;
 pub mod boot;
 pub mod clock;
 pub mod document;
-// #[cfg(feature = "engine")]
-// pub mod engine;
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod files;
 pub mod image;
 pub mod ipxe;
@@ -29,8 +31,8 @@ pub mod limits;
 pub mod mac;
 pub mod policy;
 pub mod session;
-// #[cfg(feature = "engine")]
-// pub mod snapshot;
+#[cfg(feature = "engine")]
+pub mod snapshot;
 pub mod source;
 pub mod store;
 pub mod template;

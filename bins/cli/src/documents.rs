@@ -43,11 +43,14 @@ fn collect_path(path: &Path, files: &mut Files) -> Result<(), CliError> {
         return Ok(());
     }
     let mut entries = fs::read_dir(path)
-        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>())
+        .and_then(|entries| {
+            entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
+        })
         .map_err(failed)?;
     entries.sort();
     for entry in entries {
-        let is_document = entry.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let is_document =
+            entry.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
         if is_document || entry.is_dir() {
             collect_path(&entry, files)?;
         }

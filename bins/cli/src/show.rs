@@ -23,7 +23,9 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), CliError> {
 /// Prints a value as YAML or JSON.
 pub(crate) fn value(value: &Value, format: Format) -> Result<(), CliError> {
     let text = match format {
-        Format::Yaml => yaml::to_string(value).map_err(|error| CliError::Form { message: error.to_string() })?,
+        Format::Yaml => {
+            yaml::to_string(value).map_err(|error| CliError::Form { message: error.to_string() })?
+        }
         Format::Json | Format::Table => {
             let text = serde_json::to_string_pretty(value);
             format!("{}\n", text.map_err(|error| CliError::Form { message: error.to_string() })?)
@@ -57,7 +59,8 @@ pub(crate) fn table(kind: Kind, items: &[Value]) -> Result<(), CliError> {
         table.add_row(columns.iter().map(|(_, cell)| cell(item)));
     }
     for row in table.lines() {
-        line(row.trim_end())?;
+        // The preset pads each cell with a blank on both sides; the first one has nothing to stand off from.
+        line(row.strip_prefix(' ').unwrap_or(&row).trim_end())?;
     }
     Ok(())
 }

@@ -48,7 +48,9 @@ fn human(line: &[u8]) -> String {
     let time: String = time.chars().take(12).collect();
     let details: Vec<String> = event
         .iter()
-        .filter(|(key, value)| !["at", "machine", "event", "subject"].contains(&key.as_str()) && !value.is_null())
+        .filter(|(key, value)| {
+            !["at", "machine", "event", "subject"].contains(&key.as_str()) && !value.is_null()
+        })
         .map(|(key, value)| format!("{key}={}", text(value)))
         .collect();
     let name = event.get("event").map(text).unwrap_or_default();
