@@ -61,6 +61,8 @@ impl Program {
 /// # Errors
 /// What was off; the disk may then be half-written, and nothing calls the system installed.
 pub async fn run(program: Program, environment: &Environment) -> Result<String, ActionError> {
+    // In a mount namespace that outlived a killed run, its mounts would hold the disk.
+    mount::detach_all();
     let metadata = Metadata::fetch(environment).await?;
     match program {
         Program::DiskWipe => tokio::task::spawn_blocking(move || wipe::run(&metadata)).await?,

@@ -14,12 +14,14 @@ chroot "$root" systemctl --quiet enable systemd-networkd.service systemd-resolve
 ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
 mkdir -p "$root/etc/cloud/cloud.cfg.d"
 cat > "$root/etc/cloud/cloud.cfg.d/10-bootcode-root.cfg" <<'CFG'
-# The sources that this root was built from stay; two modern host keys instead of four.
+# The sources that this root was built from stay; two modern host keys instead of four; the locale that needs no generating.
 apt: {preserve_sources_list: true}
 ssh_genkeytypes: [ed25519, ecdsa]
+locale: C.UTF-8
 system_info:
   network: {renderers: [netplan]}
 CFG
+echo LANG=C.UTF-8 > "$root/etc/default/locale"
 
 # Periodic work that would compete with the first boot; the owner enables what is wanted.
 for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service man-db.timer; do
