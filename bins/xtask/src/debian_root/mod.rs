@@ -66,19 +66,28 @@ const CUSTOMIZE: &str = include_str!("customize.sh");
 /// mmdebstrap or zstd fails, or a file cannot be written. An interrupted run leaves nothing that a later one would take.
 pub(crate) fn build(cache: &Path) -> Result<Root, TaskError> {
     let sources = sources::debian(SUITE)?;
-    let directory = cache.join("debian-root").join(&recipe(&sources)[..16]);
+    let all = cache.join("debian-root");
+    let directory = all.join(&recipe(&sources)[..16]);
     let path = directory.join(NAME);
     let of_digest = directory.join(format!("{NAME}.sha256"));
-    if path.exists()
-        && let Ok(sha256) = fs::read_to_string(&of_digest)
-    {
-        return Ok(Root { path, sha256: sha256.trim().to_owned() });
+    if let Some(root) = kept(&path, &of_digest) {
+        return Ok(root);
+    }
+    // Two labs may want it at once; the system lets go of the lock when its holder ends, however it ends.
+    fs::create_dir_all(&all).map_err(TaskError::file("making", &all))?;
+    let lock = all.join("lock");
+    let held = fs::File::create(&lock).map_err(TaskError::file("making", &lock))?;
+    held.lock().map_err(TaskError::file("locking", &lock))?;
+    if let Some(root) = kept(&path, &of_digest) {
+        return Ok(root);
     }
     println!("    about a minute on a fast line; kept in {}", directory.display());
-    let partial = directory.join(format!("partial-{}", std::process::id()));
+    let partial = all.join("partial");
     // What an interrupted run left.
-    drop(fs::remove_dir_all(&directory));
-    fs::create_dir_all(&partial).map_err(TaskError::file("making", &partial))?;
+    drop(fs::remove_dir_all(&partial));
+    for place in [&directory, &partial] {
+        fs::create_dir_all(place).map_err(TaskError::file("making", place))?;
+    }
     let made = make(&partial, &sources);
     let sha256 = made.and_then(|tar| {
         let sha256 = sha256_of(&tar)?;
@@ -93,6 +102,12 @@ pub(crate) fn build(cache: &Path) -> Result<Root, TaskError> {
     let size = fs::metadata(&path).map_err(TaskError::file("reading", &path))?.len();
     println!("    {} has {} MiB, sha256 {sha256}", path.display(), size >> 20);
     Ok(Root { path, sha256 })
+}
+
+/// The root, when both its files are there: the digest is written last.
+fn kept(path: &Path, of_digest: &Path) -> Option<Root> {
+    let sha256 = fs::read_to_string(of_digest).ok().filter(|_| path.exists())?;
+    Some(Root { path: path.to_owned(), sha256: sha256.trim().to_owned() })
 }
 
 fn make(directory: &Path, sources: &str) -> Result<PathBuf, TaskError> {
