@@ -32,7 +32,11 @@ pub(crate) fn check(lab: &mut Lab<'_>) -> Result<[&'static str; 3], TaskError> {
     let mark = lab.dir.text("serial.log").len();
     lab.machine.power_cycle(&lab.interrupt)?;
     let start = Instant::now();
-    while !Console::read(&lab.dir.text("serial.log"), mark, MACHINE).asks_for_login {
+    loop {
+        let console = Console::read(&lab.dir.text("serial.log"), mark, MACHINE);
+        if up(lab, mark) && lab.prompt_stays(&console)? {
+            break;
+        }
         if start.elapsed() > LOGIN {
             return Err(TaskError::Check {
                 check: "after the power cycle the machine reaches its login",
@@ -68,6 +72,12 @@ pub(crate) fn check(lab: &mut Lab<'_>) -> Result<[&'static str; 3], TaskError> {
         "the power-cycled machine came up from its disk, without OSIE",
         "GPT GUID and machine id are the same",
     ])
+}
+
+/// Whether a prompt was there since then: before it, Enter would go to a boot loader's menu.
+fn up(lab: &Lab<'_>, mark: usize) -> bool {
+    let serial = lab.dir.text("serial.log");
+    serial[serial.ceil_char_boundary(mark)..].contains("login:")
 }
 
 fn identity(lab: &Lab<'_>) -> Result<disk::Identity, TaskError> {

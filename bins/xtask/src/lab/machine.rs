@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -25,6 +26,7 @@ const OVMF_VARS: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 pub(crate) struct Machine {
     child: Child,
     qmp: PathBuf,
+    console: PathBuf,
     /// The disk that is installed.
     pub disk: PathBuf,
     /// The disk that is not.
@@ -57,7 +59,7 @@ impl Machine {
         memory_mib: u32,
     ) -> Result<Self, TaskError> {
         let (disk, second_disk) = (dir.path("disk.raw"), dir.path("second.raw"));
-        let qmp = dir.socket("qmp.sock");
+        let (qmp, console) = (dir.socket("qmp.sock"), dir.socket("console.sock"));
         let mut command = Command::new("qemu-system-x86_64");
         command
             .args(["-nodefaults", "-display", "none", "-name", "node-1", "-smp", "2"])
@@ -95,16 +97,30 @@ impl Machine {
         }
         command
             .arg("-chardev")
-            .arg(format!("file,id=serial,path={}", dir.path("serial.log").display()))
+            .arg(format!(
+                "socket,id=serial,path={},server=on,wait=off,logfile={}",
+                console.display(),
+                dir.path("serial.log").display()
+            ))
             .args(["-serial", "chardev:serial", "-qmp"])
             .arg(format!("unix:{},server=on,wait=off", qmp.display()));
         let child = Child::start("qemu-system-x86_64", &mut command, &dir.path("qemu.log"))?;
-        Ok(Self { child, qmp, disk, second_disk })
+        Ok(Self { child, qmp, console, disk, second_disk })
     }
 
     /// Whether it is still switched on; otherwise how QEMU ended.
     pub(crate) fn ended(&mut self) -> Option<String> {
         self.child.ended().map(|status| format!("QEMU ended ({status})"))
+    }
+
+    /// Presses Enter on its serial console, as somebody who wants to see the prompt.
+    ///
+    /// # Errors
+    /// When QEMU does not take it.
+    pub(crate) fn press_enter(&self) -> Result<(), TaskError> {
+        UnixStream::connect(&self.console)
+            .and_then(|mut console| console.write_all(b"\r"))
+            .map_err(TaskError::file("writing to", &self.console))
     }
 
     /// Pulls the plug and puts it back.

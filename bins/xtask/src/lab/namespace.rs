@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
 use super::dir::LabDir;
 use super::plan::Scenario;
@@ -29,13 +30,14 @@ pub(crate) fn enter(dir: &LabDir, scenario: &Scenario, interrupt: &Interrupt) ->
         .map_err(|error| TaskError::Answer { what: "the plan", found: error.to_string() })?;
     fs::write(&plan, text).map_err(TaskError::file("writing", &plan))?;
 
-    let this =
-        env::current_exe().map_err(TaskError::file("finding", std::path::Path::new("/proc/self/exe")))?;
+    // A copy: cargo may replace this program while it runs, as it does when tests are built with other features.
+    let (this, copy) = (Path::new("/proc/self/exe"), dir.path("xtask"));
+    fs::copy(this, &copy).map_err(TaskError::file("copying", this))?;
     // Not even SIGKILL of this process leaves anything behind: the system then kills `unshare`, and with it the
     // first process of the namespace.
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", "unshare"]).args(UNSHARE);
-    command.args(user).arg("--").arg(this).arg("inside").arg(&plan);
+    command.args(user).arg("--").arg(copy).arg("inside").arg(&plan);
     // A group of its own: Ctrl-C reaches the inside through its standard input, so that it can write its report.
     command.stdin(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|source| start_error(&command, source))?;

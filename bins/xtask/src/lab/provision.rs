@@ -141,7 +141,8 @@ impl<'a> Lab<'a> {
                 }
                 let milestones = Milestones::of(&self.events, self.start);
                 let console = Console::read(&self.dir.text("serial.log"), 0, MACHINE);
-                if stage.reached(&milestones, &console) {
+                let prompt_missing = stage == Stage::Login && !self.prompt_stays(&console)?;
+                if !prompt_missing && stage.reached(&milestones, &console) {
                     println!("    stage {} reached after {} s", stage.name(), self.now());
                     break;
                 }
@@ -163,6 +164,18 @@ impl<'a> Lab<'a> {
         }
         self.finished = Some(self.settle());
         Ok(())
+    }
+
+    /// Whether the prompt is the last thing on the console and stays so; else presses Enter for one: a system that
+    /// is still starting writes over its first prompt.
+    pub(crate) fn prompt_stays(&self, console: &Console) -> Result<bool, TaskError> {
+        self.interrupt.pause(POLL)?;
+        let now = Console::read(&self.dir.text("serial.log"), 0, MACHINE);
+        if console.asks_for_login && now.asks_for_login {
+            return Ok(true);
+        }
+        self.machine.press_enter()?;
+        Ok(false)
     }
 
     /// Reads the timeline and prints what is new.

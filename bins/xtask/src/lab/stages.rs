@@ -81,7 +81,7 @@ impl From<Until> for Stage {
 /// What the machine's serial console shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Console {
-    /// `HOST login:`.
+    /// `HOST login:` is the last thing on it.
     pub asks_for_login: bool,
     /// The kernel panicked.
     pub panicked: bool,
@@ -92,7 +92,7 @@ impl Console {
     pub(crate) fn read(serial: &str, from: usize, host: &str) -> Self {
         let text = &serial[serial.ceil_char_boundary(from)..];
         Self {
-            asks_for_login: text.contains(&format!("{host} login:")),
+            asks_for_login: text.trim_end().ends_with(&format!("{host} login:")),
             panicked: text.contains("Kernel panic - not syncing"),
         }
     }
@@ -104,8 +104,9 @@ mod tests {
 
     #[test]
     fn only_what_comes_after_the_mark_counts() {
-        let serial = "Debian\r\nnode-1 login: reset\r\n";
+        let serial = "Debian\r\nnode-1 login: ";
         assert!(Console::read(serial, 0, "node-1").asks_for_login);
+        assert!(!Console::read("node-1 login: \r\ncloud-init: done", 0, "node-1").asks_for_login);
         assert!(!Console::read(serial, serial.len(), "node-1").asks_for_login);
         assert!(!Console::read(serial, 0, "node-2").asks_for_login);
         assert!(Console::read("Kernel panic - not syncing: x", 0, "n").panicked);
