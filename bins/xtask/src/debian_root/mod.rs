@@ -111,8 +111,6 @@ fn kept(path: &Path, of_digest: &Path) -> Option<Root> {
 }
 
 fn make(directory: &Path, sources: &str) -> Result<PathBuf, TaskError> {
-    let hook = directory.join("customize.sh");
-    fs::write(&hook, CUSTOMIZE).map_err(TaskError::file("writing", &hook))?;
     let plain = directory.join("root.tar");
     let log = directory.join("log");
     let file = fs::File::create(&log).map_err(TaskError::file("making", &log))?;
@@ -121,8 +119,8 @@ fn make(directory: &Path, sources: &str) -> Result<PathBuf, TaskError> {
     command.arg(format!("--include={}", PACKAGES.join(",")));
     command.args(LEFT_OUT.iter().map(|rule| format!("--dpkgopt={rule}")));
     command.arg(format!("--essential-hook={ESSENTIAL}"));
-    // Through sh: a script in a cache that is mounted noexec could not be started itself.
-    command.arg(format!("--customize-hook=sh '{}' \"$1\"", hook.display()));
+    // As text: under a user's own namespace mmdebstrap may not be able to read a script in the user's cache.
+    command.arg(format!("--customize-hook={CUSTOMIZE}"));
     command.arg(SUITE).arg(&plain);
     if !sources.is_empty() {
         let list = directory.join("sources.list");
