@@ -12,6 +12,9 @@ use crate::metadata::{Interface, Metadata, PhoneHome};
 /// The restriction to this seed: without it cloud-init asks the networks of every cloud first.
 pub(super) const DATASOURCES: &str = "# Written by cloud-init-seed: this machine's data stands in /var/lib/cloud/seed/nocloud.\ndatasource_list: [NoCloud, None]\n";
 
+/// What phoning home tells. Of the host keys those that every OpenSSH makes: cloud-init warns of each that is missing.
+const POSTED: [&str; 5] = ["pub_key_ed25519", "pub_key_ecdsa", "instance_id", "hostname", "fqdn"];
+
 /// `meta-data`.
 pub(super) fn meta_data(metadata: &Metadata) -> String {
     let keys = &metadata.instance.ssh_keys;
@@ -61,7 +64,8 @@ pub(super) fn network_config(interfaces: &[Interface]) -> Result<String, SeedErr
 pub(super) fn user_data(metadata: &Metadata) -> Result<String, SeedError> {
     let mut ours = Map::new();
     if let Some(phone_home) = &metadata.phone_home {
-        ours.insert("phone_home".into(), json!({"url": with_token(phone_home)?, "post": "all", "tries": 10}));
+        let call = json!({"url": with_token(phone_home)?, "post": POSTED, "tries": 10});
+        ours.insert("phone_home".into(), call);
     }
     let ours = format!("#cloud-config\n{:#}\n", Value::Object(ours));
     let theirs = metadata.instance.user_data.as_deref().map(str::trim_start).filter(|text| !text.is_empty());
@@ -220,7 +224,7 @@ mod tests {
         let text = user_data(&node()).unwrap();
         assert!(text.starts_with("#cloud-config\n"));
         let url = "http://192.168.99.1:7080/phone-home?token=a%2Bb%2Fc";
-        assert_eq!(yaml(&text), json!({"phone_home": {"url": url, "post": "all", "tries": 10}}));
+        assert_eq!(yaml(&text), json!({"phone_home": {"url": url, "post": POSTED, "tries": 10}}));
     }
 
     #[test]

@@ -15,9 +15,13 @@ ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
 mkdir -p "$root/etc/cloud/cloud.cfg.d"
 cat > "$root/etc/cloud/cloud.cfg.d/10-bootcode-root.cfg" <<'CFG'
 # The sources that this root was built from stay; two modern host keys instead of four; the locale that needs no generating.
+# What cloud-init does goes to its log: the console is for the kernel, for systemd and for who logs in.
 apt: {preserve_sources_list: true}
 ssh_genkeytypes: [ed25519, ecdsa]
 locale: C.UTF-8
+output: {all: '>> /var/log/cloud-init-output.log'}
+ssh: {emit_keys_to_console: false}
+no_ssh_fingerprints: true
 system_info:
   network: {renderers: [netplan]}
 CFG
