@@ -1,12 +1,15 @@
 //! Applying documents: all of them or none.
 //!
 //! ```text
-//!  files --validate--> DocumentSet --diff--> what is new --one batch--> Store
-//!                           +-- new Workflows --compile, Engine::prepare--> their logs, in the same batch
+//!  files --validate--> DocumentSet --diff--> what is new --batches--> Store
+//!                           +-- new Workflows --compile, Engine::prepare--> their logs, in the same batches
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -16,9 +19,9 @@ use tokio::sync::Mutex;
 use crate::{
     document::{Catalog, CompileError, Diff, Document, Kind, WorkflowDocSpec, diff, validate},
     engine::{Engine, EngineError, NewWorkflow},
-    limits::BATCH_OPERATIONS,
-    store::{Batch, Commit, Expect, Key, Revision, Store, StoreError},
-    workflow::Hold,
+    limits::{BATCH_BYTES, BATCH_OPERATIONS},
+    store::{Batch, Commit, Expect, Key, Revision, Store, StoreError, batch_size},
+    workflow::{Hold, Rejection},
     yaml::Faults,
 };
 
@@ -71,6 +74,32 @@ pub enum ApplyError {
         /// What names it.
         by: String,
     },
+    /// A Workflow of this name ran before.
+    #[error(
+        "Workflow `{workflow}` ran before and is {state}; its log is kept, so its name is taken: give the new one another"
+    )]
+    NameTaken {
+        /// The Workflow.
+        workflow: String,
+        /// How it ended.
+        state: &'static str,
+    },
+    /// There is no such document.
+    #[error("there is no {kind} `{name}`")]
+    Missing {
+        /// The kind.
+        kind: Kind,
+        /// The name.
+        name: String,
+    },
+    /// More than a store takes at once.
+    #[error("{what} has {bytes} bytes, with all that belongs to it; a document may have {BATCH_BYTES}")]
+    TooLarge {
+        /// The document.
+        what: String,
+        /// Its size.
+        bytes: usize,
+    },
     /// A Workflow with its log is kept.
     #[error(
         "Workflow `{workflow}` is {state}: its log is kept; `bootcode cancel {workflow}` ends an open one"
@@ -102,19 +131,52 @@ impl Applier {
     /// See [`ApplyError`]; then nothing was applied.
     pub async fn apply(&self, files: &[(String, String)], origin: Origin) -> Result<Done, ApplyError> {
         let _turn = self.one_at_a_time.lock().await;
+        let mut first = None;
         for _ in 0..TRIES {
-            if let Some(done) = self.try_apply(files, origin).await? {
-                return Ok(done);
+            let (diff, written) = self.try_apply(files, origin).await?;
+            // Where an answer was lost, the second look finds nothing left to do: what the first one found was done.
+            let first = first.get_or_insert(diff);
+            if let Some(revision) = written {
+                for id in first.created.iter().filter(|id| id.kind == Kind::Workflow) {
+                    self.engine.refresh(&id.name).await?;
+                }
+                return Ok(Done { diff: first.clone(), revision });
             }
         }
         Err(ApplyError::Contended)
     }
 
+    /// Deletes a document that nothing refers to; the revision at which it is gone.
+    ///
+    /// # Errors
+    /// [`ApplyError::Needed`] names what refers to it; a Workflow is [`ApplyError::Kept`] until it has ended.
+    pub async fn delete(&self, kind: Kind, name: &str) -> Result<Revision, ApplyError> {
+        let _turn = self.one_at_a_time.lock().await;
+        let key = Key::new(kind.name(), name);
+        for _ in 0..TRIES {
+            let (existing, _) = self.existing().await?;
+            let Some((_, revision)) = existing.get(&key) else {
+                return Err(ApplyError::Missing { kind, name: name.to_owned() });
+            };
+            self.may_delete(kind, name, existing.values().map(|(document, _)| document))?;
+            let batch = Batch {
+                expects: vec![Expect::At(key.clone(), *revision)],
+                deletes: vec![key.clone()],
+                ..Batch::default()
+            };
+            if let Commit::Done(revision) = self.store.commit(batch).await? {
+                return Ok(revision);
+            }
+        }
+        Err(ApplyError::Contended)
+    }
+
+    /// What there is to change, and the revision that holds it; none where somebody else was first or the answer was lost.
     async fn try_apply(
         &self,
         files: &[(String, String)],
         origin: Origin,
-    ) -> Result<Option<Done>, ApplyError> {
+    ) -> Result<(Diff, Option<Revision>), ApplyError> {
         let (existing, mut revision) = self.existing().await?;
         let documents: Vec<Document> = existing.values().map(|(document, _)| document.clone()).collect();
         let set = validate(files, &documents, origin).map_err(ApplyError::Faults)?;
@@ -126,32 +188,36 @@ impl Applier {
         // What others refer to comes first, should the documents need several batches.
         new.sort_by_key(|document| document.kind);
         let catalog = Catalog::new(documents.iter().chain(set.documents()));
-        let mut batches = vec![Batch::default()];
+        let mut batches = Batches::default();
+        let mut reserved: HashMap<Key, &str> = HashMap::new();
         for document in &new {
             let mut part = match document.kind {
                 Kind::Workflow => self.create(document, &catalog, origin).await?,
                 _ => Batch::default(),
             };
+            for (key, _) in &part.puts {
+                if let Some(other) = reserved.insert(key.clone(), &document.metadata.name) {
+                    return Err(busy(&document.metadata.name, key, other).into());
+                }
+            }
             let key = Key::new(document.kind.name(), &document.metadata.name);
             part.expects.push(match existing.get(&key) {
                 Some((_, revision)) => Expect::At(key.clone(), *revision),
                 None => Expect::Absent(key.clone()),
             });
             part.puts.push((key, to_value(document)));
-            add(&mut batches, part);
+            batches.add(document, part)?;
         }
         // A larger apply is validated as a whole before its first batch; a crash in its middle leaves a valid part, and
         // applying again adds the rest.
-        for batch in batches.into_iter().filter(|batch| !batch.puts.is_empty()) {
-            match self.store.commit(batch).await? {
-                Commit::Done(done) => revision = done,
-                Commit::Conflict { .. } => return Ok(None),
+        for batch in batches.full.into_iter().chain([batches.open]).filter(|batch| !batch.puts.is_empty()) {
+            match self.store.commit(batch).await {
+                Ok(Commit::Done(done)) => revision = done,
+                Ok(Commit::Conflict { .. }) | Err(StoreError::Unknown) => return Ok((diff, None)),
+                Err(error) => return Err(error.into()),
             }
         }
-        for workflow in new.iter().filter(|document| document.kind == Kind::Workflow) {
-            self.engine.refresh(&workflow.metadata.name).await?;
-        }
-        Ok(Some(Done { diff, revision }))
+        Ok((diff, Some(revision)))
     }
 
     /// What creates a new Workflow's log.
@@ -162,6 +228,12 @@ impl Applier {
         origin: Origin,
     ) -> Result<Batch, ApplyError> {
         let name = document.metadata.name.clone();
+        // A directory still holds the file of a Workflow that an operator deleted: that is no mistake.
+        if let Some(state) = self.engine.state(&name).filter(|state| state.phase.is_terminal())
+            && origin == Origin::Operator
+        {
+            return Err(ApplyError::NameTaken { workflow: name, state: state.state_name() });
+        }
         let failed = |source: CompileError| ApplyError::Compile { workflow: name.clone(), source };
         let declared = WorkflowDocSpec::from_document(document).map_err(|error| failed(error.into()))?;
         let spec = catalog.compile(&declared).map_err(failed)?;
@@ -171,11 +243,13 @@ impl Applier {
         Ok(self.engine.prepare(&new).await?)
     }
 
-    /// Whether a document may be deleted: nothing that is stored refers to it.
-    ///
-    /// # Errors
-    /// [`ApplyError::Needed`] names what does; a Workflow is [`ApplyError::Kept`] until it has ended.
-    pub async fn may_delete(&self, kind: Kind, name: &str) -> Result<(), ApplyError> {
+    /// Whether a document may be deleted: none of those that are stored refers to it.
+    fn may_delete<'a>(
+        &self,
+        kind: Kind,
+        name: &str,
+        mut existing: impl Iterator<Item = &'a Document>,
+    ) -> Result<(), ApplyError> {
         let open = |name: &str| self.engine.state(name).filter(|state| !state.phase.is_terminal());
         if kind == Kind::Workflow {
             return match open(name) {
@@ -185,15 +259,15 @@ impl Applier {
         }
         let names = |document: &Document| match (kind, document.kind) {
             (Kind::Profile, Kind::Hardware) => document.spec["profile"] == name,
-            (Kind::Network, Kind::Hardware) => uses_network(document, name),
-            (Kind::Hardware, Kind::Workflow) => {
-                document.spec["hardware"] == name && open(&document.metadata.name).is_some()
-            }
+            (Kind::Network, Kind::Hardware | Kind::Profile) => uses_network(document, name),
+            (Kind::Hardware, Kind::Workflow) => open(&document.metadata.name).is_some_and(|state| {
+                let tasks = state.plan.iter().flat_map(|plan| &plan.spec.tasks);
+                document.spec["hardware"] == name || tasks.into_iter().any(|task| task.worker == name)
+            }),
             // A Workflow holds its rendered Template.
             _ => false,
         };
-        let (existing, _) = self.existing().await?;
-        match existing.values().map(|(document, _)| document).find(|document| names(document)) {
+        match existing.find(|document| names(document)) {
             None => Ok(()),
             Some(by) => Err(ApplyError::Needed {
                 what: format!("{kind} `{name}`"),
@@ -220,17 +294,40 @@ impl Applier {
     }
 }
 
-/// Adds to the last batch, or begins another where that one is full.
-fn add(batches: &mut Vec<Batch>, part: Batch) {
-    let operations = |batch: &Batch| batch.puts.len() + batch.deletes.len() + batch.appends.len();
-    match batches.last_mut() {
-        Some(last) if operations(last) + operations(&part) <= BATCH_OPERATIONS => {
-            last.expects.extend(part.expects);
-            last.puts.extend(part.puts);
-            last.appends.extend(part.appends);
+/// Batches within the bounds of a store, in order.
+#[derive(Default)]
+struct Batches {
+    full: Vec<Batch>,
+    open: Batch,
+    operations: usize,
+    bytes: usize,
+}
+
+impl Batches {
+    /// Adds to the open batch, or begins another where that one is full. What belongs to one document stays together.
+    fn add(&mut self, document: &Document, part: Batch) -> Result<(), ApplyError> {
+        let (operations, bytes) = batch_size(&part);
+        if bytes > BATCH_BYTES {
+            let what = format!("{} `{}`", document.kind, document.metadata.name);
+            return Err(ApplyError::TooLarge { what, bytes });
         }
-        _ => batches.push(part),
+        if self.operations + operations > BATCH_OPERATIONS || self.bytes + bytes > BATCH_BYTES {
+            self.full.push(std::mem::take(&mut self.open));
+            (self.operations, self.bytes) = (0, 0);
+        }
+        self.operations += operations;
+        self.bytes += bytes;
+        self.open.expects.extend(part.expects);
+        self.open.puts.extend(part.puts);
+        self.open.appends.extend(part.appends);
+        Ok(())
     }
+}
+
+/// Two new Workflows want the same machine.
+fn busy(workflow: &str, reservation: &Key, other: &str) -> EngineError {
+    let (workflow, hardware, other) = (workflow.to_owned(), reservation.name.clone(), other.to_owned());
+    Rejection::Busy { workflow, hardware, other }.into()
 }
 
 fn id(document: &Document) -> (Kind, &str) {

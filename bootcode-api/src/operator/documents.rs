@@ -8,7 +8,7 @@ use bootcode_core::{
     apply::{ApplyError, Origin},
     document::Kind,
     engine::EngineError,
-    store::{Batch, Commit, Expect, Key, StoreError, Stored},
+    store::{Key, StoreError, Stored},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -75,24 +75,9 @@ pub(super) async fn delete(
     Path((kind, name)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
     let kind = parse(&kind)?;
-    let key = Key::new(kind.name(), &name);
-    let stored = parts.store.get(&key).await.map_err(away)?;
-    let stored = stored.ok_or_else(|| Problem::NotFound { what: format!("{kind} `{name}`") })?;
-    parts.applier.may_delete(kind, &name).await.map_err(Problem::from)?;
-    let batch = Batch {
-        expects: vec![Expect::At(key.clone(), stored.revision)],
-        deletes: vec![key],
-        ..Batch::default()
-    };
-    match parts.store.commit(batch).await.map_err(away)? {
-        Commit::Done(revision) => {
-            parts.snapshot.reached(revision).await;
-            Ok(Json(json!({"deleted": format!("{kind}/{name}")})))
-        }
-        Commit::Conflict { .. } => Err(Problem::Rejected {
-            message: format!("{kind} `{name}` was changed just now: look again, then delete it"),
-        }),
-    }
+    let revision = parts.applier.delete(kind, &name).await.map_err(Problem::from)?;
+    parts.snapshot.reached(revision).await;
+    Ok(Json(json!({"deleted": format!("{kind}/{name}")})))
 }
 
 pub(super) async fn command(
@@ -137,6 +122,7 @@ impl From<ApplyError> for Problem {
             ApplyError::Faults(faults) => {
                 Self::Faults { faults: faults.iter().map(ToString::to_string).collect() }
             }
+            ApplyError::Missing { kind, name } => Self::NotFound { what: format!("{kind} `{name}`") },
             ApplyError::Store(error) | ApplyError::Engine(EngineError::Store(error)) => away(error),
             other => Self::Rejected { message: other.to_string() },
         }

@@ -14,6 +14,8 @@ mod sqlite;
 mod tests;
 
 #[cfg(feature = "engine")]
+pub(crate) use bounds::size as batch_size;
+#[cfg(feature = "engine")]
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
@@ -198,7 +200,7 @@ pub enum StoreError {
         message: String,
     },
     /// The answer to a commit was lost.
-    #[error("the store lost the answer to a commit; whether it was carried out is unknown")]
+    #[error("the store lost the answer to a commit; whether it was carried out is unknown: look, and do it again; the server's log says why")]
     Unknown,
     /// The batch is larger than the bounds of `limits`.
     #[error("a batch of {operations} operations and {bytes} bytes is over the bound")]
