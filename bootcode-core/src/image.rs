@@ -14,7 +14,7 @@ pub trait ImageIndex: Send + Sync {
 
 /// The images could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the image layout {layout} cannot be read")]
+#[error("the image layout {layout} cannot be read: {source}")]
 pub struct ImageError {
     /// The layout's place.
     pub layout: String,

@@ -17,20 +17,20 @@ pub enum EngineError {
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// The store failed.
-    #[error("the workflow store failed")]
+    #[error("the workflow store failed: {0}")]
     Store(#[from] StoreError),
     /// The machines could not be looked up.
-    #[error("the machines cannot be looked up")]
+    #[error("the machines cannot be looked up: {0}")]
     Source(#[from] SourceError),
     /// The journal failed.
-    #[error("the log cannot be kept")]
+    #[error("the log cannot be kept: {0}")]
     Journal(#[from] JournalError),
     /// The images could not be read.
-    #[error("the images cannot be read")]
+    #[error("the images cannot be read: {0}")]
     Images(#[from] ImageError),
     /// An entry of a log has no shape that this version knows.
     #[error(
-        "entry {seq} of the log of workflow {workflow} cannot be read: was it written by a newer version?"
+        "entry {seq} of the log of workflow {workflow} cannot be read: {source}; was it written by a newer version?"
     )]
     Entry {
         /// The workflow.
@@ -73,15 +73,7 @@ impl From<EngineError> for ServiceError {
                 Self::StaleAttempt { workflow, action, attempt }
             }
             EngineError::Rejected(_) => Self::Refused { reason: Reason::NotFound },
-            other => {
-                let mut message = other.to_string();
-                let mut cause = std::error::Error::source(&other);
-                while let Some(source) = cause {
-                    message = format!("{message}: {source}");
-                    cause = source.source();
-                }
-                Self::Unavailable { message }
-            }
+            other => Self::Unavailable { message: other.to_string() },
         }
     }
 }

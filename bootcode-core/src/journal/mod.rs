@@ -44,7 +44,7 @@ pub trait Journal: Send + Sync {
 
 /// The journal failed.
 #[derive(Debug, thiserror::Error)]
-#[error("the journal's stream {stream} failed")]
+#[error("the journal's stream {stream} failed: {source}")]
 pub struct JournalError {
     /// Which stream.
     pub stream: String,

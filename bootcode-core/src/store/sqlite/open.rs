@@ -109,7 +109,7 @@ fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
 }
 
 fn damaged(path: &Path, message: &dyn fmt::Display) -> StoreError {
-    StoreError::Damaged { place: path.display().to_string(), message: message.to_string() }
+    StoreError::Damaged { place: path.display().to_string(), message: message.to_string().replace('\n', " ") }
 }
 
 pub(super) fn cannot(path: &Path, message: &dyn fmt::Display) -> StoreError {

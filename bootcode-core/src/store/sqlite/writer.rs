@@ -101,7 +101,10 @@ fn carry_out(
         }
     }
     // A commit that failed may be found done after a restart: its frames can be on disk although the fsync failed.
-    transaction.commit().map_err(|_| StoreError::Unknown)
+    transaction.commit().map_err(|error| {
+        tracing::error!(%error, "a commit failed; is the disk full?");
+        StoreError::Unknown
+    })
 }
 
 impl Owed {
