@@ -23,7 +23,7 @@ use crate::error::{TaskError, with_causes};
 use crate::interrupt::Interrupt;
 use crate::lab::plan::LabFlags;
 use crate::run::{cargo, run, step};
-use crate::setup::Consent;
+use crate::setup::{Consent, Purpose};
 use crate::test::TestFlags;
 use crate::workspace::Workspace;
 
@@ -105,14 +105,17 @@ fn perform(task: &Task, workspace: &Workspace, interrupt: &Interrupt) -> Result<
         Task::Test(flags) => test::test(workspace, *flags, interrupt),
         Task::Beside { yes } => lab::beside(workspace, Consent::from_flag(*yes), interrupt),
         Task::Osie { yes } => {
-            setup::packages(Consent::from_flag(*yes))?;
+            setup::packages(Purpose::Lab, Consent::from_flag(*yes))?;
             step("OSIE", || osie::build(workspace))
         }
         Task::Images { yes } => {
-            setup::packages(Consent::from_flag(*yes))?;
+            setup::packages(Purpose::Lab, Consent::from_flag(*yes))?;
             step("action images", || build::images(workspace))
         }
-        Task::Bench { name } => run(cargo().current_dir(&workspace.root).arg("bench").args(name)),
+        Task::Bench { name } => run(cargo()
+            .current_dir(&workspace.root)
+            .args(["bench", "-p", "bootcode-benches", "--"])
+            .args(name)),
         Task::Setup { yes } => setup::everything(workspace, Consent::from_flag(*yes)),
         Task::Inside { plan } => lab::inside(workspace, plan, interrupt),
     }

@@ -19,11 +19,21 @@ struct Package {
     why: &'static str,
 }
 
+/// What is going to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The lab, and what it builds.
+    Lab,
+    /// The tests, the lab among them.
+    Tests,
+}
+
 const fn package(name: &'static str, proof: &'static str, why: &'static str) -> Package {
     Package { name, proof, why }
 }
 
-const PACKAGES: &[Package] = &[
+/// What the lab and its builds need.
+const LAB: &[Package] = &[
     package("qemu-system-x86", "qemu-system-x86_64", "the blank machine"),
     package("ovmf", "/usr/share/OVMF/OVMF_CODE_4M.fd", "its UEFI firmware"),
     package("ipxe", "/usr/lib/ipxe/snponly.efi", "the boot programs that firmware loads over TFTP"),
@@ -36,15 +46,29 @@ const PACKAGES: &[Package] = &[
     package("e2fsprogs", "/usr/sbin/debugfs", "ext4 tools for the images; reads the installed disk"),
     package("dosfstools", "/usr/sbin/mkfs.vfat", "FAT tools for the images"),
     package("kmod", "/usr/sbin/depmod", "the module list of OSIE"),
+    package(
+        "debian-archive-keyring",
+        "/usr/share/keyrings/debian-archive-keyring.gpg",
+        "signs the Debian that is installed",
+    ),
+    package("uidmap", "newuidmap", "makes it without being root"),
     package("zstd", "zstd", "compresses the Debian root"),
     package("dpkg", "dpkg-deb", "unpacks Debian packages without installing them"),
     package("apt", "apt-get", "downloads Debian packages"),
     package("gcc", "cc", "links programs, SQLite among them"),
     package("libc6-dev", "/usr/include/stdlib.h", "headers and static libc for what runs inside machines"),
-    package("dnsmasq-base", "dnsmasq", "tests: another DHCP server on the same wire"),
-    package("busybox", "busybox", "tests: udhcpc, an independent DHCP client"),
-    package("tcpdump", "tcpdump", "tests: what really is on the wire"),
-    package("docker.io", "dockerd", "tests: the worker on a real Docker engine"),
+];
+
+/// What the tests need besides: peers that are not ours.
+const TESTS: &[Package] = &[
+    package("dnsmasq-base", "dnsmasq", "another DHCP server on the same wire"),
+    package("busybox-static", "busybox", "udhcpc, an independent DHCP client; a container's whole content"),
+    package("crun", "crun", "the worker's container runtime, as OSIE has it"),
+    package("curl", "curl", "an independent client of HTTP and TFTP"),
+    package("tftp-hpa", "tftp", "an independent TFTP client"),
+    package("skopeo", "skopeo", "an independent client of the image registry"),
+    package("tcpdump", "tcpdump", "what really is on the wire"),
+    package("docker.io", "dockerd", "the worker on a real Docker engine"),
 ];
 
 /// What the tasks ask of setup.
@@ -63,12 +87,14 @@ impl Consent {
     }
 }
 
-/// Installs every missing package.
+/// Installs every package that is missing for this purpose.
 ///
 /// # Errors
 /// [`TaskError::Missing`] when something is missing and may or can not be installed; it names the command that does.
-pub(crate) fn packages(consent: Consent) -> Result<(), TaskError> {
-    let missing: Vec<&Package> = PACKAGES.iter().filter(|package| !is_there(package.proof)).collect();
+pub(crate) fn packages(purpose: Purpose, consent: Consent) -> Result<(), TaskError> {
+    let tests = if purpose == Purpose::Tests { TESTS } else { &[] };
+    let needed = || LAB.iter().chain(tests);
+    let missing: Vec<&Package> = needed().filter(|package| !is_there(package.proof)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -86,7 +112,7 @@ pub(crate) fn packages(consent: Consent) -> Result<(), TaskError> {
     }
     let Some(root) = Root::find() else { return Err(refused()) };
     step("install packages", || install(&root, &names))?;
-    match PACKAGES.iter().find(|package| !is_there(package.proof)) {
+    match needed().find(|package| !is_there(package.proof)) {
         None => Ok(()),
         Some(package) => Err(TaskError::Missing {
             missing: format!("{} (from the package {}, {})", package.proof, package.name, package.why),
@@ -100,7 +126,7 @@ pub(crate) fn packages(consent: Consent) -> Result<(), TaskError> {
 /// # Errors
 /// What could not be set up, with the command that mends it.
 pub(crate) fn everything(workspace: &Workspace, consent: Consent) -> Result<(), TaskError> {
-    packages(consent)?;
+    packages(Purpose::Tests, consent)?;
     println!("packages: all there");
     docker::ensure(workspace)?;
     if !has_program("cargo-nextest") {
@@ -189,12 +215,12 @@ mod tests {
 
     #[test]
     fn every_package_is_named_once_and_says_why() {
-        let mut names: Vec<&str> = PACKAGES.iter().map(|package| package.name).collect();
+        let mut names: Vec<&str> = LAB.iter().chain(TESTS).map(|package| package.name).collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count);
-        assert!(PACKAGES.iter().all(|package| !package.why.is_empty()));
+        assert!(LAB.iter().chain(TESTS).all(|package| !package.why.is_empty()));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::interrupt::Interrupt;
 use crate::lab::plan::{Dhcp, Firmware, LabFlags};
 use crate::lab::{self};
 use crate::run::{cargo, has_program, run, step};
-use crate::setup::{self, Consent};
+use crate::setup::{self, Consent, Purpose};
 use crate::workspace::Workspace;
 
 /// Flags of `cargo xtask test`.
@@ -31,10 +31,10 @@ pub(crate) struct TestFlags {
 /// Of the step that failed.
 pub(crate) fn test(workspace: &Workspace, flags: TestFlags, interrupt: &Interrupt) -> Result<(), TaskError> {
     let consent = Consent::from_flag(flags.yes);
-    setup::packages(consent)?;
+    setup::packages(Purpose::Tests, consent)?;
     let cargo_step = |name: &str, arguments: &[&str]| {
         step(name, || {
-            run(cargo().current_dir(&workspace.root).env("BOOTCODE_TEST_DOCKER", "1").args(arguments))
+            run(cargo().current_dir(&workspace.root).env("BOOTCODE_REAL_PEERS", "1").args(arguments))
         })
     };
     cargo_step("formatting", &["fmt", "--all", "--check"])?;

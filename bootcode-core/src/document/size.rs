@@ -1,5 +1,7 @@
 //! Sizes as people write them.
 
+use std::ops::RangeInclusive;
+
 /// Bytes of `512MiB`, `400GB`, `1TB`, `4096`; binary and decimal units, never negative, whole numbers only.
 #[must_use]
 pub fn parse_size(text: &str) -> Option<u64> {
@@ -20,14 +22,19 @@ pub fn parse_size(text: &str) -> Option<u64> {
     number.checked_mul(unit)
 }
 
-/// The first and last size of `400GB..1TB`; one size alone means itself.
+/// The sizes that `400GB..1TB`, `..1TB`, `400GB..` or `400GB` mean; both ends belong to it.
 #[must_use]
-pub fn parse_size_range(text: &str) -> Option<(u64, u64)> {
-    let (first, last) = match text.split_once("..") {
-        Some((first, last)) => (parse_size(first.trim())?, parse_size(last.trim())?),
-        None => (parse_size(text)?, parse_size(text)?),
+pub fn parse_size_range(text: &str) -> Option<RangeInclusive<u64>> {
+    let end = |part: &str, absent: u64| match part.trim() {
+        "" => Some(absent),
+        part => parse_size(part),
     };
-    (first <= last).then_some((first, last))
+    let range = match text.split_once("..") {
+        Some((first, last)) if first.trim().is_empty() && last.trim().is_empty() => return None,
+        Some((first, last)) => end(first, 0)?..=end(last, u64::MAX)?,
+        None => parse_size(text.trim()).map(|size| size..=size)?,
+    };
+    (!range.is_empty()).then_some(range)
 }
 
 #[cfg(test)]
@@ -49,7 +56,15 @@ mod tests {
         ] {
             assert_eq!(parse_size(text), bytes, "{text}");
         }
-        assert_eq!(parse_size_range("400GB..1TB"), Some((400_000_000_000, 1_000_000_000_000)));
-        assert_eq!(parse_size_range("1TB..400GB"), None);
+        for (text, range) in [
+            ("400GB..1TB", Some(400_000_000_000..=1_000_000_000_000)),
+            ("..1TB", Some(0..=1_000_000_000_000)),
+            ("400GB ..", Some(400_000_000_000..=u64::MAX)),
+            ("1TB", Some(1_000_000_000_000..=1_000_000_000_000)),
+            ("1TB..400GB", None),
+            ("..", None),
+        ] {
+            assert_eq!(parse_size_range(text), range, "{text}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a disk of a machine is the one that a document names.
 
 use super::DiskReport;
-use crate::document::Disk;
+use crate::document::{Disk, parse_size_range};
 
 /// Whether `found` is the disk that `disk` names: every condition must hold, and there must be one.
 ///
@@ -25,38 +25,8 @@ pub(super) fn fits(disk: &Disk, found: &DiskReport) -> Result<bool, String> {
     Ok(all)
 }
 
-/// Reads `400GB..1TB`, `..1TB`, `400GB..` or `400GB`; both ends belong to it.
 fn size_range(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
-    let fail = || format!("`{text}` is no size: write 400GB..1TB, ..1TB, 400GB.. or 400GB");
-    let end = |part: &str, absent: u64| match part.trim() {
-        "" => Ok(absent),
-        part => bytes(part).ok_or_else(fail),
-    };
-    match text.split_once("..") {
-        Some((low, high)) if !(low.trim().is_empty() && high.trim().is_empty()) => {
-            Ok(end(low, 0)?..=end(high, u64::MAX)?)
-        }
-        Some(_) => Err(fail()),
-        None => bytes(text.trim()).map(|size| size..=size).ok_or_else(fail),
-    }
-}
-
-fn bytes(text: &str) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: u64 = text[..digits].parse().ok()?;
-    let unit: u64 = match text[digits..].trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "kb" | "k" => 1000,
-        "mb" | "m" => 1000 * 1000,
-        "gb" | "g" => 1000 * 1000 * 1000,
-        "tb" | "t" => 1000 * 1000 * 1000 * 1000,
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        "gib" => 1 << 30,
-        "tib" => 1 << 40,
-        _ => return None,
-    };
-    number.checked_mul(unit)
+    parse_size_range(text).ok_or_else(|| format!("`{text}` is no size: write 400GB..1TB, ..1TB, 400GB.. or 400GB"))
 }
 
 fn same(found: Option<&str>, wanted: &str) -> bool {

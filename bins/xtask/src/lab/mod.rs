@@ -35,7 +35,7 @@ use self::provision::Given;
 use crate::error::TaskError;
 use crate::interrupt::Interrupt;
 use crate::run::step;
-use crate::setup::{self, Consent};
+use crate::setup::{self, Consent, Purpose};
 use crate::workspace::Workspace;
 use crate::{build, osie};
 
@@ -46,7 +46,9 @@ use crate::{build, osie};
 pub(crate) fn lab(workspace: &Workspace, flags: &LabFlags, interrupt: &Interrupt) -> Result<(), TaskError> {
     let dir = LabDir::of(workspace, flags.firmware.name());
     let _lock = dir.take()?;
-    setup::packages(Consent::from_flag(flags.yes))?;
+    // The other DHCP server of `--dhcp proxy` is one that the tests use.
+    let purpose = if flags.dhcp == plan::Dhcp::Proxy { Purpose::Tests } else { Purpose::Lab };
+    setup::packages(purpose, Consent::from_flag(flags.yes))?;
     step("build the programs", || build::programs(workspace))?;
     step("OSIE", || osie::build(workspace))?;
     step("action images", || build::images(workspace))?;
@@ -78,7 +80,7 @@ pub(crate) fn beside(
     let scenario = Scenario::Beside;
     let dir = LabDir::of(workspace, scenario.dir_name());
     let _lock = dir.take()?;
-    setup::packages(consent)?;
+    setup::packages(Purpose::Tests, consent)?;
     step("build the programs", || build::programs(workspace))?;
     namespace::enter(&dir, &scenario, interrupt)
 }
