@@ -4,9 +4,11 @@ use std::{
     fmt,
     fs::{self, File},
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::limits;
 
@@ -126,8 +128,7 @@ fn nonce(path: &Path) -> Result<String, IdentityError> {
     {
         return Ok(nonce);
     }
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|source| IdentityError::Random { source })?;
+    let random = random()?;
     let nonce: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(fault("make the directory of"))?;
@@ -139,6 +140,29 @@ fn nonce(path: &Path) -> Result<String, IdentityError> {
     file.write_all(nonce.as_bytes()).and_then(|()| file.sync_all()).map_err(fault("write"))?;
     fs::rename(&partial, path).map_err(fault("write"))?;
     Ok(nonce)
+}
+
+/// Randomness, even on a machine without any source of it, where the kernel would let us wait for ever: the nonce tells
+/// boots apart, the secret is the token.
+fn random() -> Result<[u8; 16], IdentityError> {
+    let mut random = [0; 16];
+    if kernel_is_seeded() {
+        getrandom::fill(&mut random).map_err(|source| IdentityError::Random { source })?;
+        return Ok(random);
+    }
+    tracing::warn!("the kernel has found no entropy yet; the nonce is made of what there is");
+    let path = Path::new("/dev/urandom");
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut random))
+        .map_err(|source| IdentityError::File { action: "read", path: path.to_owned(), source })?;
+    Ok(random)
+}
+
+/// Waits for the kernel's generator within bounds; it can be read once `/dev/random` can.
+fn kernel_is_seeded() -> bool {
+    let Ok(file) = File::open("/dev/random") else { return true };
+    let wait = PollTimeout::try_from(limits::ENTROPY).unwrap_or(PollTimeout::ZERO);
+    poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLIN)], wait).is_ok_and(|ready| ready > 0)
 }
 
 fn read(path: &Path, bound: u64) -> Result<String, IdentityError> {

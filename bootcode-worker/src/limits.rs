@@ -39,6 +39,9 @@ pub const HOOK: Duration = Duration::from_secs(60);
 pub const SPOOL_ENTRIES: usize = 64;
 /// Bytes of one entry of the spool: text of a failure and one report for each of a machine's disks.
 pub const SPOOL_ENTRY_BYTES: u64 = 1 << 20;
+/// How long the kernel may gather entropy at the start; a machine without RDRAND and without a virtio-rng may never have
+/// enough to call itself seeded.
+pub const ENTROPY: Duration = Duration::from_secs(5);
 /// Bytes of `/proc/cmdline` that are read: twice what x86 kernels keep.
 pub const CMDLINE_BYTES: u64 = 4096;
 /// Bytes of a token file; tokens are some hundred characters.

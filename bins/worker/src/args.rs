@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// A file with this worker's token
     #[arg(long, requires = "server")]
     pub(crate) token_file: Option<PathBuf>,
-    /// What runs the containers [default: docker; oci from the kernel command line]
+    /// What runs the containers [default: docker where it is built in; oci from the kernel command line]
     #[arg(long, value_enum)]
     pub(crate) runtime: Option<Runtime>,
     /// The OCI runtime's program
@@ -51,4 +51,9 @@ pub(crate) enum Runtime {
     Docker,
     /// crun, without a daemon
     Oci,
+}
+
+impl Runtime {
+    /// What a worker takes that was not started by OSIE.
+    pub(crate) const ON_A_HOST: Self = if cfg!(feature = "docker") { Self::Docker } else { Self::Oci };
 }

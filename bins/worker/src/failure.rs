@@ -4,6 +4,8 @@ use bootcode_worker::{
     driver::DriverError, identity::IdentityError, runtime::RuntimeError, spool::SpoolError,
 };
 
+/// The command line is wrong.
+pub(crate) const USAGE: u8 = 64;
 /// The server refuses.
 pub(crate) const NOPERM: u8 = 77;
 
@@ -52,9 +54,9 @@ impl Failure {
     /// By sysexits.h.
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
-            Self::NoServer | Self::Server { .. } | Self::NotHttp { .. } => 64,
+            Self::NoServer | Self::Server { .. } | Self::NotHttp { .. } => USAGE,
             #[cfg(feature = "oci")]
-            Self::Url { .. } => 64,
+            Self::Url { .. } => USAGE,
             Self::NotBuilt { .. } | Self::Runtime(_) => 69,
             Self::Signals { .. } | Self::Driver(_) => 71,
             Self::Identity(IdentityError::File { .. } | IdentityError::Empty { .. }) => 66,

@@ -14,7 +14,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{args::Args, failure::Failure};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Where the message cannot be written there is nobody to read it.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
     // Lines for a serial console: it has its own clock and no colours.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

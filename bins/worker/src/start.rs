@@ -68,7 +68,7 @@ impl Plan {
                 server,
                 id,
                 token: read_token(&token_file)?,
-                runtime: args.runtime.unwrap_or(Runtime::Docker),
+                runtime: args.runtime.unwrap_or(Runtime::ON_A_HOST),
                 crun: args.crun,
                 state_dir: args.state_dir.unwrap_or_else(|| args.run_dir.join("state")),
                 run_dir: args.run_dir,
