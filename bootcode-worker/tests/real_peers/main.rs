@@ -131,7 +131,7 @@ async fn conformance(runtime: Arc<dyn ContainerRuntime>, registry: &Registry, di
         other => panic!("action {index}: {other:?}, log {}", log(index)),
     };
     assert_eq!(outcome(0), Outcome::Succeeded, "{}", log(0));
-    for part in ["hello from action-0\n", "to-stderr\n", "metadata-secret\n", "read-only: yes\n"] {
+    for part in ["hello from action-0\n", "to-stderr\n", "metadata-secret", "read-only: yes\n"] {
         assert!(log(0).contains(part), "{part} in {}", log(0));
     }
     assert_eq!(outcome(1), Outcome::Succeeded, "{}", log(1));
