@@ -67,6 +67,8 @@ const TESTS: &[Package] = &[
     package("curl", "curl", "an independent client of HTTP and TFTP"),
     package("tftp-hpa", "tftp", "an independent TFTP client"),
     package("skopeo", "skopeo", "an independent client of the image registry"),
+    package("fdisk", "/usr/sbin/sfdisk", "MBR and GPT by another's hand"),
+    package("gdisk", "/usr/sbin/sgdisk", "GPT by another's hand"),
     package("tcpdump", "tcpdump", "what really is on the wire"),
     package("docker.io", "dockerd", "the worker on a real Docker engine"),
 ];
