@@ -67,6 +67,12 @@ pub(crate) enum TaskError {
         /// Why, as far as it is known.
         cause: String,
     },
+    /// The lab's inside ended with a failure that it has told already.
+    #[error("the lab failed as told above; everything about it is in {}", dir.display())]
+    Inside {
+        /// The lab's directory.
+        dir: PathBuf,
+    },
     /// What a step promised is not so.
     #[error("{check}: {found}")]
     Check {

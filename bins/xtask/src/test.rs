@@ -89,7 +89,7 @@ fn broken(workspace: &Workspace, interrupt: &Interrupt) -> Result<(), TaskError>
     let failed = |found: String| TaskError::Check { check: CHECK, found };
     match lab::lab(workspace, &LabFlags { wrong_digest: true, ..defaults() }, interrupt) {
         Ok(()) => return Err(failed("the machine was provisioned".into())),
-        Err(TaskError::Lab { .. }) => {}
+        Err(TaskError::Inside { .. }) => {}
         Err(error) => return Err(error),
     }
     let path = workspace.target.join("lab/bios/report.json");

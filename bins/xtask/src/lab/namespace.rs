@@ -49,10 +49,7 @@ pub(crate) fn enter(dir: &LabDir, scenario: &Scenario, interrupt: &Interrupt) ->
             return match (told, status.success()) {
                 (Some(_), _) => Err(TaskError::Interrupted),
                 (None, true) => Ok(()),
-                (None, false) => Err(TaskError::Lab {
-                    stage: "inside".into(),
-                    cause: format!("see above ({status}), and {}", dir.root().display()),
-                }),
+                (None, false) => Err(TaskError::Inside { dir: dir.root().to_owned() }),
             };
         }
         match told {

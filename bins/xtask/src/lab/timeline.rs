@@ -82,10 +82,10 @@ pub(crate) fn stopped(events: &[Event]) -> Option<String> {
     }
     let failure = events.iter().rfind(|event| event.event == "ActionFailed");
     Some(match failure {
-        Some(event) => {
+        Some(event) if !state.contains(event.text("message")) => {
             format!("the workflow is {state}: {} failed: {}", event.text("action"), event.text("message"))
         }
-        None => format!("the workflow is {state}"),
+        _ => format!("the workflow is {state}"),
     })
 }
 
@@ -150,6 +150,11 @@ mod tests {
         let cause = stopped(&failed).unwrap();
         assert!(cause.contains("install-root-fs") && cause.contains("digest"), "{cause}");
         assert_eq!(stopped(&failed[..2]), None);
+        let told = events(&[
+            r#""event": "ActionFailed", "action": "a", "attempt": 1, "message": "digest""#,
+            r#""event": "WorkflowState", "state": "Failed: a: digest""#,
+        ]);
+        assert_eq!(stopped(&told).unwrap(), "the workflow is Failed: a: digest");
     }
 
     #[test]
