@@ -2,6 +2,10 @@
 
 /// Bytes of one YAML file. A fleet's file of 10,000 machines is near 4 MiB; more belongs into several files.
 pub const YAML_FILE_BYTES: usize = 16 << 20;
+/// Document files below one directory; a fleet of 10,000 machines with a file each fits.
+pub const TREE_FILES: usize = 20_000;
+/// Bytes of all document files below one directory: some KiB for each of 10,000 machines.
+pub const TREE_BYTES: usize = 64 << 20;
 /// Nodes of one YAML file: 10,000 machines of about 100 keys and values each, and as much again.
 pub const YAML_NODES: usize = 2_000_000;
 /// Nodes that aliases and merge keys of one file may add; people share a block of some lines, bombs multiply.

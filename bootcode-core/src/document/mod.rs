@@ -14,6 +14,7 @@ mod secret;
 mod set;
 mod size;
 mod template;
+mod tree;
 mod workflow;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use secret::{SecretOrigin, SecretSpec};
 pub use set::{DocumentSet, Entry};
 pub use size::{parse_size, parse_size_range};
 pub use template::TemplateSpec;
+pub use tree::{TreeError, read_tree};
 pub use workflow::{Overwrite, WorkflowDocSpec};
 
 pub use crate::yaml::{Fault, Faults};

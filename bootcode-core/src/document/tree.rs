@@ -1,0 +1,186 @@
+//! The document files below a directory, as people keep them in a Git repository.
+
+use std::{
+    collections::HashSet,
+    fs,
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    limits::{TREE_BYTES, TREE_FILES, YAML_FILE_BYTES},
+    yaml::{self, Fault, Faults},
+};
+
+/// Files cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TreeError {
+    /// The system says no.
+    #[error("{} cannot be read: {source}", path.display())]
+    Read {
+        /// The file or directory.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A pipe or a device among the files of a directory.
+    #[error("{} is no regular file: take it out of the directory", path.display())]
+    NoFile {
+        /// It.
+        path: PathBuf,
+    },
+    /// More than one directory should hold.
+    #[error("{} has more than {TREE_FILES} documents or {TREE_BYTES} bytes of them: split it", path.display())]
+    TooMany {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Files that hold no text, or too much of it: all of them.
+    #[error("{0}")]
+    Faults(Faults),
+}
+
+/// Reads a file, or every `.yaml` and `.yml` file below a directory: pairs of the path and the text, in the order of the paths.
+///
+/// Hidden files and directories are left out; symbolic links are followed, each directory is read once.
+///
+/// # Errors
+/// See [`TreeError`].
+pub fn read_tree(path: &Path) -> Result<Vec<(String, String)>, TreeError> {
+    let mut tree =
+        Tree { root: path, texts: Vec::new(), bytes: 0, seen: HashSet::new(), faults: Faults::default() };
+    let metadata = fs::metadata(path).map_err(failed(path))?;
+    if metadata.is_dir() {
+        tree.directory(path, &metadata)?;
+    } else {
+        // A file that was named may be a pipe: a shell makes one of `<(..)`.
+        tree.file(path)?;
+    }
+    tree.texts.sort();
+    tree.faults.or_ok(tree.texts).map_err(TreeError::Faults)
+}
+
+struct Tree<'a> {
+    root: &'a Path,
+    texts: Vec<(String, String)>,
+    bytes: usize,
+    seen: HashSet<(u64, u64)>,
+    faults: Faults,
+}
+
+impl Tree<'_> {
+    fn directory(&mut self, path: &Path, metadata: &fs::Metadata) -> Result<(), TreeError> {
+        if !self.seen.insert((metadata.dev(), metadata.ino())) {
+            return Ok(());
+        }
+        for entry in fs::read_dir(path).map_err(failed(path))? {
+            let entry = entry.map_err(failed(path))?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let path = entry.path();
+            let is_document =
+                path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+            let metadata = match fs::metadata(&path) {
+                Ok(metadata) => metadata,
+                // A link to nowhere that nobody takes for a document, or a file that was just removed.
+                Err(error)
+                    if !is_document || error.kind() == io::ErrorKind::NotFound && !path.is_symlink() =>
+                {
+                    continue;
+                }
+                Err(source) => return Err(TreeError::Read { path, source }),
+            };
+            if metadata.is_dir() {
+                self.directory(&path, &metadata)?;
+            } else if is_document && metadata.is_file() {
+                self.file(&path)?;
+            } else if is_document {
+                return Err(TreeError::NoFile { path });
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path) -> Result<(), TreeError> {
+        let mut bytes = Vec::new();
+        let file = fs::File::open(path).map_err(failed(path))?;
+        file.take(YAML_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed(path))?;
+        let name = path.display().to_string();
+        if bytes.len() > YAML_FILE_BYTES {
+            let message = format!("the file has more than {YAML_FILE_BYTES} bytes: split it into several");
+            let (file, path, suggestion) = (name, String::new(), None);
+            self.faults.push(Fault { file, line: 0, column: 0, path, message, suggestion });
+            return Ok(());
+        }
+        self.bytes += bytes.len();
+        if self.texts.len() == TREE_FILES || self.bytes > TREE_BYTES {
+            return Err(TreeError::TooMany { path: self.root.to_owned() });
+        }
+        match yaml::utf8(&name, &bytes) {
+            Ok(text) => {
+                let text = text.to_owned();
+                self.texts.push((name, text));
+            }
+            Err(faults) => self.faults.extend(faults),
+        }
+        Ok(())
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> TreeError {
+    let path = path.to_owned();
+    move |source| TreeError::Read { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn texts(path: &Path) -> Vec<String> {
+        read_tree(path).unwrap().into_iter().map(|(_, text)| text).collect()
+    }
+
+    #[test]
+    fn documents_are_read_from_all_depths_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        fs::create_dir_all(root.join("rack/.git")).unwrap();
+        for name in ["b.yaml", "rack/a.yml", "rack/notes.txt", "rack/.git/x.yaml", ".hidden.yaml"] {
+            fs::write(root.join(name), name).unwrap();
+        }
+        symlink(root, root.join("rack/loop")).unwrap();
+        symlink("nowhere", root.join("link")).unwrap();
+        assert_eq!(texts(root), ["b.yaml", "rack/a.yml"]);
+        assert_eq!(texts(&root.join("rack/notes.txt")), ["rack/notes.txt"], "a file that is named is read");
+    }
+
+    #[test]
+    fn every_file_that_is_no_text_is_told_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.yaml"), b"a\n\xff").unwrap();
+        fs::write(dir.path().join("b.yaml"), vec![b' '; YAML_FILE_BYTES + 1]).unwrap();
+        fs::write(dir.path().join("c.yaml"), b"good: 1").unwrap();
+        let Err(TreeError::Faults(faults)) = read_tree(dir.path()) else { panic!("faults") };
+        assert_eq!(faults.len(), 2, "{faults}");
+        assert!(faults.to_string().contains("a.yaml:2:1"), "{faults}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe.yaml");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(matches!(read_tree(dir.path()), Err(TreeError::NoFile { path }) if path == pipe));
+        fs::remove_file(&pipe).unwrap();
+        symlink("nowhere", &pipe).unwrap();
+        assert!(matches!(read_tree(dir.path()), Err(TreeError::Read { path, .. }) if path == pipe));
+        let none = dir.path().join("none");
+        assert!(matches!(read_tree(&none), Err(TreeError::Read { path, .. }) if path == none));
+    }
+}
