@@ -21,6 +21,7 @@ use crate::{
     data::DataDir,
     error::ServerError,
     freshness::{self, Freshness},
+    sources::Texts,
 };
 
 /// Everything that decides, and the drivers that keep it going.
@@ -112,6 +113,16 @@ impl Control {
     /// Whether there is anything to serve from an earlier start.
     pub(crate) fn has_documents(&self) -> bool {
         self.freshness != Freshness::Fresh
+    }
+
+    /// What a lost or restored store asks for is done. Directories that brought nothing may not be mounted yet: the
+    /// store of a first start stays fresh until one did.
+    pub(crate) async fn settle(&self, directories: &[Option<Texts>]) -> Result<(), ServerError> {
+        let brought = |texts: &Option<Texts>| texts.as_ref().is_some_and(|texts| !texts.is_empty());
+        if self.freshness == Freshness::Fresh && !directories.iter().any(brought) && !directories.is_empty() {
+            return Ok(());
+        }
+        Ok(freshness::settle(&*self.store).await?)
     }
 
     /// After a restored store no open workflow goes on by itself: what it would write may have been written since.

@@ -1,6 +1,6 @@
 //! Why the server cannot start, in one line, with the exit code of sysexits.h.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 
 use bootcode_core::{engine::EngineError, store::StoreError};
 
@@ -34,6 +34,9 @@ pub enum ServerError {
     /// TFTP.
     #[error("tftp.listen: {0}")]
     Tftp(#[from] bootcode_tftp::tftp::BindError),
+    /// The images.
+    #[error("images: {0}")]
+    Images(#[from] bootcode_tftp::registry::LayoutError),
     /// A configured path.
     #[error("{key}: {} {message}", path.display())]
     Path {
@@ -60,7 +63,7 @@ pub enum ServerError {
         source: io::Error,
     },
     /// The operators' socket.
-    #[error("api.socket: {} cannot be bound: {}", path.display(), bind_remedy(source))]
+    #[error("api.socket: {} cannot be bound: {}", path.display(), socket_remedy(source))]
     Socket {
         /// The socket.
         path: PathBuf,
@@ -80,19 +83,71 @@ pub enum ServerError {
 }
 
 impl ServerError {
+    /// In one line, or one a fault, with the causes.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            // The remedy is instead of the cause.
+            Self::Http { .. } | Self::Socket { .. } => self.to_string(),
+            _ => with_causes(self),
+        }
+    }
+
+    fn is_permission(&self) -> bool {
+        let mut error: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(at) = error {
+            let denied = |io: &io::Error| io.kind() == io::ErrorKind::PermissionDenied;
+            if at.downcast_ref().is_some_and(denied) {
+                return true;
+            }
+            error = at.source();
+        }
+        false
+    }
+
     /// The exit code (sysexits.h).
     #[must_use]
-    pub const fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(ConfigError::Override(_)) => 64,
-            Self::Sources(SourceDirError::Faults { .. }) => 65,
+            Self::Sources(SourceDirError::Faults { .. } | SourceDirError::Apply { .. }) => 65,
             Self::Config(ConfigError::Read { .. }) | Self::Sources(SourceDirError::Read { .. }) => 66,
-            Self::Config(_) | Self::Path { .. } | Self::Interfaces { .. } => 78,
+            Self::Config(_) | Self::Path { .. } | Self::Images(_) | Self::Interfaces { .. } => 78,
+            _ if self.is_permission() => 77,
             Self::Store(_) | Self::Engine(_) | Self::Data(_) | Self::Freshness(_) => 74,
             Self::Dhcp(_) | Self::Tftp(_) | Self::Http { .. } | Self::Socket { .. } => 69,
-            Self::Sources(_) | Self::Runtime(_) => 71,
+            Self::Runtime(_) => 71,
             Self::Ended { .. } => 70,
         }
+    }
+}
+
+/// An error with its causes, as far as it does not repeat them itself.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn socket_remedy(source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another server answers there; stop that one, or configure another".to_owned()
+        }
+        io::ErrorKind::AlreadyExists => {
+            "there is a file that is no socket; remove it, or configure another".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "no right to make it there; run as root, or configure one in a directory that you may write"
+                .to_owned()
+        }
+        _ => format!("{source}; configure another"),
     }
 }
 
@@ -103,7 +158,6 @@ fn bind_remedy(source: &io::Error) -> String {
         }
         io::ErrorKind::PermissionDenied => "no right to; run as root or with CAP_NET_BIND_SERVICE".to_owned(),
         io::ErrorKind::AddrNotAvailable => "no interface of this host has it; see `ip address`".to_owned(),
-        io::ErrorKind::NotFound => "its directory does not exist; make it".to_owned(),
         _ => source.to_string(),
     }
 }

@@ -45,6 +45,18 @@ pub(crate) fn open(config: &Config, rendered: Rendered) -> Result<MachineFiles, 
     Ok(MachineFiles { http: Arc::new(http), tftp: Arc::new(tftp), files })
 }
 
+/// Whether the configured directories can be opened.
+///
+/// # Errors
+/// [`ServerError::Path`] names the key.
+pub(crate) fn check(config: &Config) -> Result<(), ServerError> {
+    for path in &config.files {
+        open_dir(config, "files", path)?;
+    }
+    open_dir(config, "ipxe", &config.ipxe)?;
+    open_dir(config, "osie", &config.osie).map(drop)
+}
+
 fn open_dir(
     config: &Config,
     key: &'static str,
@@ -52,10 +64,13 @@ fn open_dir(
 ) -> Result<Option<Arc<dyn FileSource>>, ServerError> {
     match Dir::new(path) {
         Ok(dir) => Ok(Some(Arc::new(dir))),
-        Err(error) if config.is_default_path(path) => {
-            tracing::warn!(key, %error, "a default directory is missing; machines get nothing from it");
+        Err(error) if config.is_default(key) => {
+            tracing::warn!(key, directory = %path.display(), %error, "a default directory is missing; machines get nothing from it");
             Ok(None)
         }
-        Err(error) => Err(ServerError::Path { key, path: path.to_owned(), message: error.to_string() }),
+        Err(error) => {
+            let message = format!("cannot be opened as a directory: {error}; make it, or name another");
+            Err(ServerError::Path { key, path: path.to_owned(), message })
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! Whether the store is the one that this server used last (DESIGN: safety).
 
-use bootcode_core::store::{Batch, Commit, Expect, Key, Store, StoreError};
-use serde_json::json;
+use bootcode_core::store::{Batch, Commit, Expect, Key, Store, StoreError, Stored};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::data::{DataDir, DataError};
 
 /// What the epochs of the data directory and of the store say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Freshness {
     /// The store continues where this server left it.
     Continued,
@@ -33,26 +35,48 @@ pub enum FreshnessError {
 
 /// Compares the epochs, then raises both: the store's first, so that a crash between the two leaves it one ahead.
 ///
+/// What was found stays with the store until [`settle`]: a start that fails in its middle is no start, and the next one
+/// finds the same.
+///
 /// # Errors
 /// See [`FreshnessError`].
 pub(crate) async fn begin(data: &DataDir, store: &dyn Store) -> Result<Freshness, FreshnessError> {
-    let key = Key::new("Site", "epoch");
     let file = data.epoch()?;
-    let stored = store.get(&key).await?;
-    let in_store = stored.as_ref().and_then(|stored| stored.value.get("epoch")?.as_u64());
-    let freshness = compare(file, in_store);
+    let stored = store.get(&key()).await?;
+    let field = |name: &str| stored.as_ref().and_then(|stored| stored.value.get(name).cloned());
+    let in_store = field("epoch").and_then(|epoch| epoch.as_u64());
+    let unsettled = field("unsettled").and_then(|found| serde_json::from_value(found).ok());
+    let freshness = unsettled.unwrap_or_else(|| compare(file, in_store));
     let epoch = file.max(in_store.unwrap_or(0)) + 1;
-    let expect = match &stored {
-        Some(stored) => Expect::At(key.clone(), stored.revision),
-        None => Expect::Absent(key.clone()),
-    };
-    let batch =
-        Batch { expects: vec![expect], puts: vec![(key, json!({"epoch": epoch}))], ..Batch::default() };
-    match store.commit(batch).await? {
-        Commit::Done(_) => data.set_epoch(epoch)?,
-        Commit::Conflict { .. } => return Err(FreshnessError::Shared),
-    }
+    write(store, stored.as_ref(), json!({"epoch": epoch, "unsettled": freshness})).await?;
+    data.set_epoch(epoch)?;
     Ok(freshness)
+}
+
+/// Everything that follows from what [`begin`] found is durable: the next start continues this one.
+///
+/// # Errors
+/// See [`FreshnessError`].
+pub(crate) async fn settle(store: &dyn Store) -> Result<(), FreshnessError> {
+    let stored = store.get(&key()).await?;
+    let epoch = stored.as_ref().map(|stored| stored.value["epoch"].clone());
+    write(store, stored.as_ref(), json!({"epoch": epoch})).await
+}
+
+fn key() -> Key {
+    Key::new("Site", "epoch")
+}
+
+async fn write(store: &dyn Store, stored: Option<&Stored>, value: Value) -> Result<(), FreshnessError> {
+    let expect = match stored {
+        Some(stored) => Expect::At(key(), stored.revision),
+        None => Expect::Absent(key()),
+    };
+    let batch = Batch { expects: vec![expect], puts: vec![(key(), value)], ..Batch::default() };
+    match store.commit(batch).await? {
+        Commit::Done(_) => Ok(()),
+        Commit::Conflict { .. } => Err(FreshnessError::Shared),
+    }
 }
 
 fn compare(file: u64, store: Option<u64>) -> Freshness {
@@ -66,7 +90,28 @@ fn compare(file: u64, store: Option<u64>) -> Freshness {
 
 #[cfg(test)]
 mod tests {
+    use bootcode_core::store::MemoryStore;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_start_that_fails_is_no_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::open(dir.path()).unwrap();
+        let store = MemoryStore::new();
+        for _ in 0..3 {
+            assert_eq!(begin(&data, &store).await.unwrap(), Freshness::Fresh);
+        }
+        settle(&store).await.unwrap();
+        assert_eq!(begin(&data, &store).await.unwrap(), Freshness::Continued);
+        settle(&store).await.unwrap();
+        data.set_epoch(40).unwrap();
+        for _ in 0..2 {
+            assert_eq!(begin(&data, &store).await.unwrap(), Freshness::Restored);
+        }
+        settle(&store).await.unwrap();
+        assert_eq!(begin(&data, &store).await.unwrap(), Freshness::Continued);
+    }
 
     #[test]
     fn epochs_tell_a_lost_a_restored_and_a_continued_store_apart() {

@@ -17,12 +17,15 @@ use crate::error::ServerError;
 /// How long open requests may take to end when the server stops; waiting claims are cut off after it.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Opens the machines' port.
+/// Opens the machines' port, and says which it is where the configuration leaves that to the system.
 ///
 /// # Errors
 /// [`ServerError::Http`].
-pub(crate) async fn bind_machines(address: SocketAddr) -> Result<TcpListener, ServerError> {
-    TcpListener::bind(address).await.map_err(|source| ServerError::Http { address, source })
+pub(crate) async fn bind_machines(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let failed = |source| ServerError::Http { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 /// The operators' socket, removed at the end.
@@ -41,7 +44,11 @@ pub(crate) async fn bind_operators(path: &Path) -> Result<OperatorSocket, Server
     if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
         fs::create_dir_all(parent).map_err(failed)?;
     }
-    if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket()) {
+    let there = fs::symlink_metadata(path);
+    if there.as_ref().is_ok_and(|metadata| !metadata.file_type().is_socket()) {
+        return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    if there.is_ok() {
         if UnixStream::connect(path).await.is_ok() {
             return Err(failed(std::io::ErrorKind::AddrInUse.into()));
         }

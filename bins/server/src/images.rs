@@ -7,7 +7,10 @@ use axum::Router;
 use bootcode_core::image::{ImageError, ImageIndex};
 use bootcode_tftp::registry::{Layout, registry_router};
 
-use crate::{config::Config, error::ServerError};
+use crate::{
+    config::Config,
+    error::{ServerError, with_causes},
+};
 
 /// The configured layout, or none.
 pub(crate) struct Images {
@@ -18,13 +21,11 @@ pub(crate) struct Images {
 pub(crate) fn open(config: &Config) -> Result<Images, ServerError> {
     match Layout::open(&config.images) {
         Ok(layout) => Ok(Images { layout: Some(layout) }),
-        Err(error) if config.is_default_path(&config.images) => {
-            tracing::warn!(%error, "there are no images; actions cannot be run");
+        Err(error) if config.is_default("images") => {
+            tracing::warn!(error = %with_causes(&error), "there are no images; actions cannot be run");
             Ok(Images { layout: None })
         }
-        Err(error) => {
-            Err(ServerError::Path { key: "images", path: config.images.clone(), message: error.to_string() })
-        }
+        Err(error) => Err(error.into()),
     }
 }
 

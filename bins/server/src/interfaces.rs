@@ -9,9 +9,6 @@ use crate::{config::Config, error::ServerError};
 /// # Errors
 /// [`ServerError::Interfaces`] where an interface is missing, has no address, or the system does not tell.
 pub(crate) fn addresses(config: &Config) -> Result<Vec<Ipv4Addr>, ServerError> {
-    if let Some(advertise) = config.advertise {
-        return Ok(vec![advertise]);
-    }
     let failed = |message: String| ServerError::Interfaces { message };
     let all: Vec<_> = nix::ifaddrs::getifaddrs().map_err(|error| failed(error.to_string()))?.collect();
     let mut addresses = Vec::new();
@@ -30,12 +27,12 @@ pub(crate) fn addresses(config: &Config) -> Result<Vec<Ipv4Addr>, ServerError> {
         let before = addresses.len();
         addresses
             .extend(own.filter_map(|interface| Some(interface.address.as_ref()?.as_sockaddr_in()?.ip())));
-        if addresses.len() == before {
+        if addresses.len() == before && config.advertise.is_none() {
             let message = format!(
                 "`{name}` has no IPv4 address; give it one (`ip address add ADDRESS/PREFIX dev {name}`) or say `advertise:`"
             );
             return Err(failed(message));
         }
     }
-    Ok(addresses)
+    Ok(config.advertise.map_or(addresses, |advertise| vec![advertise]))
 }

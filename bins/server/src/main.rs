@@ -1,12 +1,15 @@
 //! `bootcode-server`: the command line, the log and the signals around [`bootcode_server::Server`].
 
-use std::{path::PathBuf, process::ExitCode};
+mod descriptors;
+
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use bootcode_core::yaml;
 use bootcode_server::{Config, Override, Server, ServerError};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
 /// Turns machines with nothing but firmware and a network card into ones that run what their owner declared.
 #[derive(Debug, Parser)]
@@ -34,40 +37,59 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
+    let filter = match std::env::var("BOOTCODE_LOG") {
+        Ok(filter) => match EnvFilter::try_new(&filter) {
+            Ok(filter) => filter,
+            Err(error) => {
+                eprintln!(
+                    "bootcode-server: BOOTCODE_LOG: `{filter}` is no filter: {error}; write info, or debug"
+                );
+                return ExitCode::from(64);
+            }
+        },
+        Err(_) => EnvFilter::new("info"),
+    };
     tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("BOOTCODE_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
-        )
+        .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        // Whoever reads the log may go away; that must not end a task.
+        .log_internal_errors(false)
         .init();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("bootcode-server: {error}");
+            let _ = writeln!(std::io::stderr(), "bootcode-server: {}", error.told());
             ExitCode::from(error.exit_code())
         }
     }
 }
 
 fn run(arguments: Arguments) -> Result<(), ServerError> {
-    let mut overrides =
-        Override::from_environment(std::env::vars()).map_err(|e| ServerError::Config(e.into()))?;
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let variables: Vec<(String, String)> =
+        std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+    for name in Override::unknown_of_environment(variables.iter().map(|(name, _)| name.clone())) {
+        tracing::warn!("the variable {name} sets no key of the configuration and is ignored");
+    }
+    let mut overrides = Override::from_environment(variables).map_err(|e| ServerError::Config(e.into()))?;
     overrides.extend(arguments.overrides);
     let config = Config::load(&arguments.config, &overrides)?;
     if arguments.print_config {
         let tree = serde_json::to_value(&config).unwrap_or_default();
-        print!("{}", yaml::to_string(&tree).unwrap_or_default());
+        print(&yaml::to_string(&tree).unwrap_or_default());
         return Ok(());
     }
+    if arguments.check {
+        let documents = Server::builder(config).build()?.check()?;
+        print(&format!("{} and its {documents} documents are valid\n", arguments.config.display()));
+        return Ok(());
+    }
+    descriptors::raise();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServerError::Runtime)?;
     runtime.block_on(async {
         let server = Server::builder(config).build()?;
-        if arguments.check {
-            return server.check().await;
-        }
         let cancel = CancellationToken::new();
         let stop = cancel.clone();
         let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Runtime)?;
@@ -82,4 +104,9 @@ fn run(arguments: Arguments) -> Result<(), ServerError> {
         });
         server.run(cancel).await
     })
+}
+
+/// Prints; a reader that went away, as `head` does, is no failure.
+fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     control::{Control, Own},
-    error::ServerError,
+    error::{ServerError, with_causes},
     files, http, images, interfaces, sources,
 };
 
@@ -78,15 +78,14 @@ impl Server {
         ServerBuilder { server: Self { config, own: Own::default(), policy: Arc::new(DefaultPolicy) } }
     }
 
-    /// Checks the documents of the configured directories, without a store.
+    /// Checks the configured directories and their documents, without a store; how many documents there are.
     ///
     /// # Errors
     /// See [`ServerError`].
-    pub async fn check(self) -> Result<(), ServerError> {
-        for source in &self.config.sources {
-            sources::check(source)?;
-        }
-        Ok(())
+    pub fn check(self) -> Result<usize, ServerError> {
+        images::open(&self.config)?;
+        files::check(&self.config)?;
+        Ok(sources::check(&self.config.sources)?)
     }
 
     /// Runs until cancelled, then ends every task it started.
@@ -95,9 +94,10 @@ impl Server {
     /// See [`ServerError`]; all but [`ServerError::Ended`] come before the first packet is answered.
     pub async fn run(self, cancel: CancellationToken) -> Result<(), ServerError> {
         let Self { config, own, policy } = self;
-        let site = Site { addresses: interfaces::addresses(&config)?, http_port: config.http.listen.port() };
         let images = images::open(&config)?;
         let control = Control::open(&config, own, images.index()).await?;
+        let (machines, listen) = http::bind_machines(config.http.listen).await?;
+        let site = Site { addresses: interfaces::addresses(&config)?, http_port: listen.port() };
         let files = files::open(&config, rendered(&control, &site, &policy))?;
 
         let dhcp = DhcpServer::bind(
@@ -112,19 +112,22 @@ impl Server {
             Arc::clone(&control.clock),
         )
         .await?;
-        let machines = http::bind_machines(config.http.listen).await?;
         let operators = http::bind_operators(&config.api.socket).await?;
 
         control.hold_restored().await?;
+        let mut applied = Vec::with_capacity(config.sources.len());
         for source in &config.sources {
-            match sources::apply(&control.applier, source).await {
-                Ok(done) => sources::log(&source.dir, &done),
+            let (texts, result) = sources::apply(&control.applier, source).await;
+            match result {
+                Ok(()) => {}
                 Err(error) if control.has_documents() => {
-                    tracing::error!(%error, "serving the documents that were applied last");
+                    tracing::error!(error = %with_causes(&error), "serving the documents that were applied last");
                 }
                 Err(error) => return Err(error.into()),
             }
+            applied.push(texts);
         }
+        control.settle(&applied).await?;
 
         let machine_routes = http::health()
             .merge(worker::router(Arc::clone(&control.engine) as _))
@@ -150,16 +153,16 @@ impl Server {
         let (engine, token) = (Arc::clone(&control.engine), cancel.clone());
         start("the workflow engine", Box::pin(async move { engine.run(token).await }));
         start("the timeline", Box::pin(control.timeline.run(cancel.clone())));
-        for source in config.sources {
-            let applier = Arc::clone(&control.applier);
-            start("a directory of documents", Box::pin(sources::follow(applier, source, cancel.clone())));
+        for (source, texts) in config.sources.into_iter().zip(applied) {
+            let follow = sources::follow(Arc::clone(&control.applier), source, texts, cancel.clone());
+            start("a directory of documents", Box::pin(follow));
         }
         start("DHCP", Box::pin(dhcp.run(cancel.clone())));
         start("TFTP", Box::pin(tftp.run(cancel.clone())));
         start("machines' HTTP", Box::pin(http::serve_machines(machines, machine_routes, cancel.clone())));
         start("operators' API", Box::pin(operators.serve(operator_routes, cancel.clone())));
         tracing::info!(
-            http = %config.http.listen, tftp = %config.tftp.listen, api = %config.api.socket.display(),
+            http = %listen, tftp = %config.tftp.listen, api = %config.api.socket.display(),
             machines_are_told = ?site.addresses, "serving"
         );
         supervise(tasks, cancel).await

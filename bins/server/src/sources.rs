@@ -1,7 +1,6 @@
 //! Directories of documents: applied at start and on every change.
 
 use std::{
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -9,38 +8,24 @@ use std::{
 
 use bootcode_core::{
     apply::{Applier, ApplyError, Done, Origin},
-    document,
-    yaml::{self, Faults},
+    document::{self, Document, TreeError},
+    yaml::Faults,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::config::SourceDir;
+use crate::{config::SourceDir, error::with_causes};
 
 /// How often a directory is looked at. Looking works on every file system, network ones included, and for Git's way of
 /// replacing whole trees.
 const LOOK: Duration = Duration::from_secs(2);
-/// Files of one directory; a fleet of 10,000 machines with a file each fits.
-const FILES: usize = 20_000;
 
 /// A directory of documents was not applied.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceDirError {
     /// It cannot be read.
-    #[error("sources: {} cannot be read: {source}", path.display())]
-    Read {
-        /// The file or directory.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// It has too many files.
-    #[error("sources: {} has more than {FILES} documents: put several machines into a file", path.display())]
-    TooMany {
-        /// The directory.
-        path: PathBuf,
-    },
+    #[error("sources: {0}")]
+    Read(#[source] TreeError),
     /// Its documents have faults.
     #[error("sources: nothing of {} was applied:\n{faults}", path.display())]
     Faults {
@@ -60,113 +45,123 @@ pub enum SourceDirError {
     },
 }
 
-type Texts = Vec<(String, String)>;
+impl SourceDirError {
+    /// Whether the same documents may be taken another time: the store failed, not they.
+    const fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Apply { source: ApplyError::Store(_) | ApplyError::Engine(_) | ApplyError::Contended, .. }
+        )
+    }
+}
 
-/// Checks a directory's documents on their own.
+/// The documents of a directory as they were last read.
+pub(crate) type Texts = Vec<(String, String)>;
+
+/// Checks the documents of the directories, each with those of the directories before it; how many there are.
 ///
 /// # Errors
 /// See [`SourceDirError`].
-pub(crate) fn check(source: &SourceDir) -> Result<(), SourceDirError> {
-    let checked = document::validate(&read(&source.dir)?, &[], Origin::Directory);
-    checked.map(drop).map_err(|faults| SourceDirError::Faults { path: source.dir.clone(), faults })
+pub(crate) fn check(sources: &[SourceDir]) -> Result<usize, SourceDirError> {
+    let mut existing: Vec<Document> = Vec::new();
+    for SourceDir { dir, .. } in sources {
+        let checked = document::validate(&read(dir)?, &existing, Origin::Directory);
+        let set = checked.map_err(|faults| SourceDirError::Faults { path: dir.clone(), faults })?;
+        existing.retain(|document| set.find(document.kind, &document.metadata.name).is_none());
+        existing.extend(set.into_documents());
+    }
+    Ok(existing.len())
 }
 
-/// Applies a directory once.
+/// Applies a directory once; its documents, for [`follow`] to tell a change.
 ///
 /// # Errors
-/// See [`SourceDirError`].
-pub(crate) async fn apply(applier: &Applier, source: &SourceDir) -> Result<Done, SourceDirError> {
-    apply_texts(applier, &source.dir, &read(&source.dir)?).await
+/// See [`SourceDirError`]; what was read, where it was not the store that failed.
+pub(crate) async fn apply(
+    applier: &Applier,
+    source: &SourceDir,
+) -> (Option<Texts>, Result<(), SourceDirError>) {
+    match read(&source.dir) {
+        Ok(texts) => apply_texts(applier, &source.dir, texts).await,
+        Err(error) => (None, Err(error)),
+    }
 }
 
-/// Applies a directory whenever its documents are others than before, until cancelled. What is wrong is logged once, and
-/// the server goes on with what was applied before.
-pub(crate) async fn follow(applier: Arc<Applier>, source: SourceDir, cancel: CancellationToken) {
-    let mut last = read(&source.dir).ok();
+/// Applies a directory whenever its documents are others than `last`, until cancelled. What is wrong with them is logged
+/// once, and the server goes on with what was applied before; where the store failed they are applied again.
+pub(crate) async fn follow(
+    applier: Arc<Applier>,
+    source: SourceDir,
+    mut last: Option<Texts>,
+    cancel: CancellationToken,
+) {
+    let mut told = String::new();
     while cancel.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
         let directory = source.dir.clone();
         let now = match tokio::task::spawn_blocking(move || read(&directory)).await {
-            Ok(Ok(texts)) => Some(texts),
-            Ok(Err(error)) if last.is_some() => {
-                tracing::error!(%error, "documents are as they were applied last");
-                None
-            }
-            _ => None,
+            Ok(now) => now,
+            // Only a panic of the reading itself gets here; it was told, and the next look is another try.
+            Err(_) => continue,
         };
-        if now == last {
-            continue;
-        }
-        if let Some(texts) = &now {
-            match apply_texts(&applier, &source.dir, texts).await {
-                Ok(done) => log(&source.dir, &done),
-                Err(error) => tracing::error!(%error, "documents are as they were applied last"),
+        let result = match now {
+            Ok(texts) if last.as_ref() == Some(&texts) => Ok(()),
+            Ok(texts) => {
+                let (applied, result) = apply_texts(&applier, &source.dir, texts).await;
+                last = applied;
+                result
+            }
+            Err(error) => {
+                // As they were before it could not be read, they need not be applied again.
+                Err(error)
+            }
+        };
+        match result {
+            Ok(()) => told.clear(),
+            Err(error) => {
+                let text = with_causes(&error);
+                if text != told {
+                    tracing::error!(error = %text, "documents are as they were applied last");
+                }
+                told = text;
             }
         }
-        last = now;
+    }
+}
+
+/// Applies documents. Those that need not be applied again come back, also where they are at fault.
+async fn apply_texts(
+    applier: &Applier,
+    directory: &Path,
+    texts: Texts,
+) -> (Option<Texts>, Result<(), SourceDirError>) {
+    let path = directory.to_owned();
+    match applier.apply(&texts, Origin::Directory).await {
+        Ok(done) => {
+            log(directory, &done);
+            (Some(texts), Ok(()))
+        }
+        Err(ApplyError::Faults(faults)) => (Some(texts), Err(SourceDirError::Faults { path, faults })),
+        Err(source) => {
+            let error = SourceDirError::Apply { path, source };
+            ((!error.may_pass()).then_some(texts), Err(error))
+        }
     }
 }
 
 /// Says what an apply changed.
-pub(crate) fn log(directory: &Path, done: &Done) {
+fn log(directory: &Path, done: &Done) {
+    let directory = directory.display();
+    let (created, changed) = (done.diff.created.len(), done.diff.changed.len());
     if !done.diff.is_empty() {
-        tracing::info!(
-            directory = %directory.display(),
-            created = done.diff.created.len(),
-            changed = done.diff.changed.len(),
-            "documents applied"
-        );
+        tracing::info!(%directory, created, changed, "documents applied");
+    } else if done.diff.unchanged.is_empty() {
+        tracing::warn!(%directory, "the directory holds no documents: no file in it ends in .yaml or .yml, or all are empty");
     }
 }
 
-async fn apply_texts(applier: &Applier, directory: &Path, texts: &Texts) -> Result<Done, SourceDirError> {
-    applier.apply(texts, Origin::Directory).await.map_err(|error| match error {
-        ApplyError::Faults(faults) => SourceDirError::Faults { path: directory.to_owned(), faults },
-        source => SourceDirError::Apply { path: directory.to_owned(), source },
-    })
-}
-
-/// Every `.yaml` and `.yml` file below a directory, in the order of their paths; hidden ones are left out.
 fn read(directory: &Path) -> Result<Texts, SourceDirError> {
-    let (mut texts, mut open) = (Texts::new(), vec![directory.to_owned()]);
-    while let Some(path) = open.pop() {
-        let failed = |source| SourceDirError::Read { path: path.clone(), source };
-        if path.is_dir() {
-            for entry in fs::read_dir(&path).map_err(failed)? {
-                let entry = entry.map_err(failed)?;
-                if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-                    open.push(entry.path());
-                }
-            }
-        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-            if texts.len() == FILES {
-                return Err(SourceDirError::TooMany { path: directory.to_owned() });
-            }
-            let name = path.display().to_string();
-            let bytes = fs::read(&path).map_err(failed)?;
-            let text = yaml::utf8(&name, &bytes)
-                .map_err(|faults| SourceDirError::Faults { path: directory.to_owned(), faults })?;
-            texts.push((name, text.to_owned()));
-        }
-    }
-    texts.sort();
-    Ok(texts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn documents_are_read_from_all_depths_and_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir_all(dir.path().join("rack/.git")).unwrap();
-        for name in ["b.yaml", "rack/a.yml", "rack/notes.txt", "rack/.git/x.yaml", ".hidden.yaml"] {
-            fs::write(dir.path().join(name), name).unwrap();
-        }
-        let texts: Vec<String> = read(dir.path()).unwrap().into_iter().map(|(_, text)| text).collect();
-        assert_eq!(texts, ["b.yaml", "rack/a.yml"]);
-        fs::write(dir.path().join("b.yaml"), b"\xff").unwrap();
-        assert!(matches!(read(dir.path()), Err(SourceDirError::Faults { .. })));
-        assert!(matches!(read(&dir.path().join("none")), Err(SourceDirError::Read { .. })));
-    }
+    document::read_tree(directory).map_err(|error| match error {
+        TreeError::Faults(faults) => SourceDirError::Faults { path: directory.to_owned(), faults },
+        error => SourceDirError::Read(error),
+    })
 }

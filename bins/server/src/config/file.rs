@@ -1,6 +1,7 @@
 //! The shape of `bootcode.yaml`.
 
 use std::{
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -51,6 +52,9 @@ pub struct Config {
     /// Directories of documents, applied at start and on every change.
     #[serde(default)]
     pub sources: Vec<SourceDir>,
+    /// The keys that the file or an override sets.
+    #[serde(skip)]
+    pub(super) set: BTreeSet<String>,
 }
 
 /// Where documents and logs are kept.
@@ -159,12 +163,10 @@ const fn default_max_delete() -> u32 {
 }
 
 impl Config {
-    /// Whether a path is one that nobody configured, so that its absence is only worth a warning.
+    /// Whether nobody set this key, so that the absence of what it names is only worth a warning.
     #[must_use]
-    pub fn is_default_path(&self, path: &Path) -> bool {
-        let defaults = [default_images(), default_ipxe(), default_osie()];
-        let plain = |default: &PathBuf| default.strip_prefix(".").unwrap_or(default).to_owned();
-        defaults.iter().chain(&default_files()).any(|default| path.ends_with(plain(default)))
+    pub fn is_default(&self, key: &str) -> bool {
+        !self.set.contains(key)
     }
 
     pub(super) fn resolve(&mut self, directory: &Path) {
@@ -185,6 +187,11 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if self.interfaces.is_empty() {
             let message = "name at least one network interface that machines are on, as in [br0]".to_owned();
+            return Err(ConfigError::Value { key: "interfaces", message });
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = self.interfaces.iter().find(|name| !seen.insert(*name)) {
+            let message = format!("`{twice}` is there twice: name each network interface once");
             return Err(ConfigError::Value { key: "interfaces", message });
         }
         if self.syslog.listen != "none" {

@@ -46,33 +46,52 @@ impl Config {
     /// # Errors
     /// Every fault of the file at once, else the first of an override.
     pub fn load(path: &Path, overrides: &[Override]) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let directory =
-            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Self::read(&path.display().to_string(), &text, directory, overrides)
+        let failed = |source| ConfigError::Read { path: path.to_owned(), source };
+        let bytes = std::fs::read(path).map_err(failed)?;
+        let name = path.display().to_string();
+        let text = yaml::utf8(&name, &bytes).map_err(ConfigError::Faults)?;
+        let absolute = std::path::absolute(path).map_err(failed)?;
+        Self::read(&name, text, absolute.parent().unwrap_or(Path::new("/")), overrides)
     }
 
     fn read(name: &str, text: &str, directory: &Path, overrides: &[Override]) -> Result<Self, ConfigError> {
-        let complete = overrides.is_empty();
         let mut tree = match yaml::parse_documents(name, text).map_err(ConfigError::Faults)?.first() {
             Some(node) => node.to_json(),
             None => Value::Object(serde_json::Map::new()),
         };
-        // With overrides, a required key may come from one of them: shapes are checked on the merged tree then.
-        if complete {
-            yaml::from_str::<Self>(name, text).map_err(ConfigError::Faults)?;
+        let alone = yaml::from_str::<Self>(name, text);
+        if overrides.is_empty() {
+            alone.as_ref().map_err(|faults| ConfigError::Faults(faults.clone()))?;
         }
         for change in overrides {
             change.apply(&mut tree)?;
         }
-        let mut config: Self = serde_json::from_value(tree)
-            .map_err(|error| ConfigError::Value { key: "configuration", message: error.to_string() })?;
+        let set = tree.as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default();
+        let mut config = Self::of_tree(&tree).map_err(|faults| match alone {
+            // With overrides the file's faults may be mended by them; where they are not, the file's have a place.
+            Err(of_file) if overrides.iter().all(|change| !change.is_at_fault(&faults)) => {
+                ConfigError::Faults(of_file)
+            }
+            _ => ConfigError::Faults(faults),
+        })?;
+        config.set = set;
         config.resolve(directory);
         config.check()?;
         Ok(config)
     }
+
+    fn of_tree(tree: &Value) -> Result<Self, Faults> {
+        let text = yaml::to_string(tree).unwrap_or_default();
+        yaml::from_str(MERGED, &text).map_err(|mut faults| {
+            // Lines of a text that nobody wrote say nothing.
+            faults.0.iter_mut().for_each(|fault| fault.line = 0);
+            faults
+        })
+    }
 }
+
+/// What faults of file and overrides together are listed under.
+const MERGED: &str = "the configuration with --set and BOOTCODE_ variables";
 
 #[cfg(test)]
 mod tests {
@@ -102,6 +121,22 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_set_is_a_default() {
+        let config = read("interfaces: [br0]\nimages: ./images\n", &["osie=./osie"]).unwrap();
+        for (key, default) in [("images", false), ("osie", false), ("files", true), ("ipxe", true)] {
+            assert_eq!(config.is_default(key), default, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_no_key_is_told() {
+        let variables =
+            ["BOOTCODE_HTP_LISTEN", "BOOTCODE_HTTP_LISTEN", "BOOTCODE_SERVER", "BOOTCODE_LOG", "HOME"];
+        let unknown = Override::unknown_of_environment(variables.map(str::to_owned));
+        assert_eq!(unknown, ["BOOTCODE_HTP_LISTEN"]);
+    }
+
+    #[test]
     fn faults_name_their_place() {
         let fault = |text, overrides: &[&str]| read(text, overrides).unwrap_err().to_string();
         assert!(
@@ -110,6 +145,11 @@ mod tests {
         );
         assert!(fault("store: memory\n", &[]).contains("interfaces"), "a missing key");
         assert!(fault(FILE, &["htp.listen=1"]).contains("htp"), "an override of nothing");
+        let merged = fault(FILE, &["http.listen=99999"]);
+        assert!(merged.contains("http.listen") && merged.contains("99999"), "{merged}");
+        let of_file = fault("interfaces: [br0]\nfile: [x]\n", &["store=memory"]);
+        assert!(of_file.starts_with("bootcode.yaml:2:1"), "a fault of the file keeps its place: {of_file}");
+        assert!(fault("interfaces: [br0, br0]\n", &[]).contains("twice"), "an interface twice");
         assert!(fault("interfaces: []\n", &[]).contains("interfaces"), "an empty list");
     }
 }

@@ -84,6 +84,26 @@ impl Override {
             .collect()
     }
 
+    /// Variables that begin with BOOTCODE_ and mean nothing here: probably misspelt.
+    #[must_use]
+    pub fn unknown_of_environment(names: impl IntoIterator<Item = String>) -> Vec<String> {
+        // What the log and the operator's command read.
+        let others = ["log", "server", "token_file"];
+        let known = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            others.contains(&&*name) || KEYS.iter().any(|key| key.replace('.', "_") == name)
+        };
+        names
+            .into_iter()
+            .filter(|name| name.strip_prefix("BOOTCODE_").is_some_and(|name| !known(name)))
+            .collect()
+    }
+
+    /// Whether one of the faults is in what this sets.
+    pub(super) fn is_at_fault(&self, faults: &yaml::Faults) -> bool {
+        faults.iter().any(|fault| fault.path.starts_with(&self.key))
+    }
+
     pub(super) fn apply(&self, tree: &mut Value) -> Result<(), OverrideError> {
         let Some(key) = KEYS.into_iter().find(|key| *key == self.key) else {
             return Err(OverrideError::Key { key: self.key.clone() });
