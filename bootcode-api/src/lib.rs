@@ -14,6 +14,8 @@
 //! # Ok::<(), bootcode_api::EndpointError>(())
 //! ```
 
+#[cfg(feature = "server")]
+mod body;
 #[cfg(feature = "client")]
 pub mod client;
 mod endpoint;

@@ -100,6 +100,13 @@ pub enum Problem {
         /// What is wrong.
         message: String,
     },
+    /// The request is none of this API.
+    Malformed {
+        /// Its HTTP status.
+        status: u16,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The documents have faults; nothing was applied.
     Faults {
         /// Each with file, line and column.
@@ -122,6 +129,7 @@ impl Problem {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
+            Self::Malformed { status, .. } => *status,
             Self::Refused { .. } => 403,
             Self::NotFound { .. } => 404,
             Self::StaleAttempt { .. } | Self::Rejected { .. } => 409,
@@ -162,7 +170,9 @@ impl std::fmt::Display for Problem {
             Self::StaleAttempt { workflow, action, attempt } => {
                 write!(f, "attempt {attempt} of {workflow}/{action} is not the open one")
             }
-            Self::Unavailable { message } | Self::Rejected { message } => f.write_str(message),
+            Self::Unavailable { message } | Self::Rejected { message } | Self::Malformed { message, .. } => {
+                f.write_str(message)
+            }
             Self::Faults { faults } => f.write_str(&faults.join("\n")),
             Self::NotFound { what } => write!(f, "there is no {what}"),
         }

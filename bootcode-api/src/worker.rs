@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, header},
     routing::post,
 };
 use bootcode_core::{
@@ -17,6 +16,7 @@ use bootcode_core::{
 };
 
 use crate::{
+    body::Body,
     limits::WORKER_BODY_BYTES,
     routes::{self, HeartbeatBody, Problem},
 };
@@ -36,7 +36,7 @@ pub fn router(service: Service) -> Router {
         .with_state(service)
 }
 
-async fn hello(State(service): State<Service>, Json(body): Json<Hello>) -> Answer<Session> {
+async fn hello(State(service): State<Service>, Body(body): Body<Hello>) -> Answer<Session> {
     answer(service.hello(body).await)
 }
 
@@ -47,7 +47,7 @@ async fn claim(State(service): State<Service>, headers: HeaderMap) -> Answer<Cla
 async fn report(
     State(service): State<Service>,
     headers: HeaderMap,
-    Json(body): Json<Report>,
+    Body(body): Body<Report>,
 ) -> Answer<ReportAck> {
     answer(service.report(bearer(&headers)?, body).await)
 }
@@ -55,12 +55,12 @@ async fn report(
 async fn heartbeat(
     State(service): State<Service>,
     headers: HeaderMap,
-    Json(body): Json<HeartbeatBody>,
+    Body(body): Body<HeartbeatBody>,
 ) -> Answer<Heartbeat> {
     answer(service.heartbeat(bearer(&headers)?, &body.workflow, body.attempt).await)
 }
 
-async fn log(State(service): State<Service>, headers: HeaderMap, Json(body): Json<LogChunk>) -> Answer<u64> {
+async fn log(State(service): State<Service>, headers: HeaderMap, Body(body): Body<LogChunk>) -> Answer<u64> {
     answer(service.log(bearer(&headers)?, body).await)
 }
 
@@ -71,11 +71,4 @@ fn answer<T>(result: Result<T, ServiceError>) -> Answer<T> {
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     value.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Problem::Refused { reason: Reason::BadToken })
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(self)).into_response()
-    }
 }

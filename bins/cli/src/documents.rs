@@ -1,66 +1,50 @@
 //! Documents from files, directories and standard input.
 
 use std::{
-    fs, io,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use bootcode_api::routes::{File, Files};
 use bootcode_core::{
-    document::{self, Origin},
-    yaml,
+    document::{self, Origin, TreeError},
+    limits::YAML_FILE_BYTES,
+    yaml::{self, Faults},
 };
 
 use crate::{error::CliError, show};
 
 /// Every document file that the paths name, directories in the order of their files' names.
 pub(crate) fn collect(paths: &[PathBuf]) -> Result<Files, CliError> {
-    let mut files = Files::default();
+    let (mut files, mut faults) = (Files::default(), Faults::default());
     for path in paths {
-        if path.as_os_str() == "-" {
-            let bytes = {
-                let mut bytes = Vec::new();
-                io::Read::read_to_end(&mut io::stdin().lock(), &mut bytes)
-                    .map_err(|source| CliError::Input { path: path.clone(), source })?;
-                bytes
-            };
-            files.files.push(file("standard input".to_owned(), &bytes)?);
-            continue;
-        }
-        let before = files.files.len();
-        collect_path(path, &mut files)?;
-        if files.files.len() == before {
-            return Err(CliError::Empty { path: path.clone() });
+        let read = if path.as_os_str() == "-" { standard_input() } else { tree(path) };
+        match read {
+            Ok(read) => files.files.extend(read.into_iter().map(|(name, text)| File { name, text })),
+            Err(CliError::Faults(refused)) => faults.extend(refused),
+            Err(error) => return Err(error),
         }
     }
-    Ok(files)
+    faults.or_ok(files).map_err(CliError::Faults)
 }
 
-fn collect_path(path: &Path, files: &mut Files) -> Result<(), CliError> {
-    let failed = |source| CliError::Input { path: path.to_owned(), source };
-    if !fs::metadata(path).map_err(failed)?.is_dir() {
-        files.files.push(file(path.display().to_string(), &fs::read(path).map_err(failed)?)?);
-        return Ok(());
+fn tree(path: &Path) -> Result<Vec<(String, String)>, CliError> {
+    match document::read_tree(path) {
+        Ok(files) if files.is_empty() => Err(CliError::Empty { path: path.to_owned() }),
+        Ok(files) => Ok(files),
+        Err(TreeError::Faults(faults)) => Err(CliError::Faults(faults)),
+        Err(error) => Err(CliError::Input(error)),
     }
-    let mut entries = fs::read_dir(path)
-        .and_then(|entries| {
-            entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
-        })
-        .map_err(failed)?;
-    entries.sort();
-    for entry in entries {
-        let is_document =
-            entry.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if is_document || entry.is_dir() {
-            collect_path(&entry, files)?;
-        }
-    }
-    Ok(())
 }
 
-fn file(name: String, bytes: &[u8]) -> Result<File, CliError> {
-    let text = yaml::utf8(&name, bytes).map_err(CliError::Faults)?.to_owned();
-    Ok(File { name, text })
+fn standard_input() -> Result<Vec<(String, String)>, CliError> {
+    let name = "standard input";
+    let failed = |source| CliError::Input(TreeError::Read { path: name.into(), source });
+    let mut bytes = Vec::new();
+    // One more than a file may have: reading its text says that it is too much.
+    io::stdin().lock().take(YAML_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let text = yaml::utf8(name, &bytes).map_err(CliError::Faults)?;
+    Ok(vec![(name.to_owned(), text.to_owned())])
 }
 
 /// Checks documents as a server without any others would.
@@ -69,5 +53,8 @@ pub(crate) fn validate(paths: &[PathBuf]) -> Result<(), CliError> {
     let texts: Vec<(&str, &str)> =
         files.files.iter().map(|file| (file.name.as_str(), file.text.as_str())).collect();
     let set = document::validate(&texts, &[], Origin::Operator).map_err(CliError::Faults)?;
+    if set.is_empty() {
+        return Err(CliError::NoDocuments);
+    }
     show::line(&format!("{} documents in {} files are valid", set.len(), files.files.len()))
 }

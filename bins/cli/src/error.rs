@@ -1,9 +1,9 @@
 //! What can go wrong, and the exit codes (sysexits.h).
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{io, io::Write as _, path::PathBuf, process::ExitCode};
 
 use bootcode_api::{ClientError, client, routes::Problem};
-use bootcode_core::yaml::Faults;
+use bootcode_core::{document::TreeError, yaml::Faults};
 
 /// The command line is wrong.
 pub(crate) const USAGE: u8 = 64;
@@ -12,6 +12,7 @@ const NO_INPUT: u8 = 66;
 const UNAVAILABLE: u8 = 69;
 const OS: u8 = 71;
 const IO: u8 = 74;
+const NO_PERMISSION: u8 = 77;
 /// Refused, or it failed.
 const FAILED: u8 = 1;
 
@@ -19,14 +20,12 @@ const FAILED: u8 = 1;
 pub(crate) enum CliError {
     #[error(transparent)]
     Client(#[from] client::ClientError),
-    #[error("{} cannot be read: {source}", path.display())]
-    Input {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error("{0}")]
+    Input(#[source] TreeError),
     #[error("{} holds no .yaml or .yml file", path.display())]
     Empty { path: PathBuf },
+    #[error("there is no document in what was given: each begins with apiVersion, kind, metadata and spec")]
+    NoDocuments,
     #[error("{0}")]
     Faults(Faults),
     #[error("the output cannot be written: {source}")]
@@ -48,8 +47,8 @@ pub(crate) enum CliError {
 }
 
 impl CliError {
-    /// Says it on standard error; the exit code.
-    pub(crate) fn report(&self) -> ExitCode {
+    /// Says it on standard error, and what came of it; the exit code.
+    pub(crate) fn report(&self, applies: bool) -> ExitCode {
         // A reader that went away, as `head` does, is no failure of ours.
         if let Self::Output { source } = self
             && source.kind() == io::ErrorKind::BrokenPipe
@@ -57,7 +56,7 @@ impl CliError {
             return ExitCode::SUCCESS;
         }
         for line in self.to_string().lines() {
-            eprintln!("bootcode: {line}");
+            say(line);
         }
         let faults = match self {
             Self::Faults(faults) => faults.len(),
@@ -65,24 +64,42 @@ impl CliError {
             _ => 0,
         };
         if faults > 0 {
-            eprintln!("bootcode: nothing was applied, {} to mend", counted(faults));
+            let nothing = if applies { "nothing was applied, " } else { "" };
+            say(&format!("{nothing}{} to mend", counted(faults)));
         }
-        if let Self::Client(ClientError::Connect { .. }) = self {
-            eprintln!("bootcode: is bootcode-server running? name it with --server or BOOTCODE_SERVER");
+        if let Self::Client(ClientError::Connect { source, .. }) = self {
+            say(match source.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "operators are those who may write the socket: its user and group; `ls -l` shows them"
+                }
+                _ => "is bootcode-server running? name it with --server or BOOTCODE_SERVER",
+            });
         }
         ExitCode::from(self.code())
     }
 
-    const fn code(&self) -> u8 {
+    fn code(&self) -> u8 {
         match self {
+            Self::Client(ClientError::Connect { source, .. })
+                if matches!(source.kind(), io::ErrorKind::PermissionDenied) =>
+            {
+                NO_PERMISSION
+            }
             Self::Client(ClientError::Connect { .. } | ClientError::Broken { .. }) => UNAVAILABLE,
-            Self::Faults(_) | Self::Client(ClientError::Problem(Problem::Faults { .. })) => DATA,
-            Self::Input { .. } | Self::Empty { .. } => NO_INPUT,
+            Self::Faults(_)
+            | Self::NoDocuments
+            | Self::Client(ClientError::Problem(Problem::Faults { .. })) => DATA,
+            Self::Input(_) | Self::Empty { .. } => NO_INPUT,
             Self::Output { .. } => IO,
             Self::Runtime { .. } => OS,
             _ => FAILED,
         }
     }
+}
+
+/// Says something on standard error; whoever closed that does not want to hear it.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "bootcode: {text}");
 }
 
 fn counted(faults: usize) -> String {

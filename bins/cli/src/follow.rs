@@ -6,7 +6,7 @@ use bootcode_api::OperatorClient;
 use serde_json::Value;
 
 use crate::{
-    error::CliError,
+    error::{CliError, say},
     show::{self, text},
 };
 
@@ -81,9 +81,16 @@ impl Shown {
 
 /// Waits for a workflow's end.
 pub(crate) async fn wait(client: &OperatorClient, workflow: &str) -> Result<(), CliError> {
+    let mut told = String::new();
     loop {
         let status = status(client, workflow).await?;
         let state = text(&status["state"]);
+        // What is waited for, on the other stream: nobody should wait for a release that is theirs to give.
+        let now = describe(workflow, &status);
+        if now != told && !ENDED.contains(&state.as_str()) {
+            say(&now);
+            told = now;
+        }
         if state == "Succeeded" {
             return show::line(&format!("{workflow} is Succeeded"));
         }
@@ -93,6 +100,17 @@ pub(crate) async fn wait(client: &OperatorClient, workflow: &str) -> Result<(), 
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+fn describe(workflow: &str, status: &Value) -> String {
+    let (state, reason) = (text(&status["state"]), text(&status["reason"]));
+    let hint = if state == "Held" && !reason.contains("bootcode release") {
+        format!("; `bootcode release {workflow}` lets it go on")
+    } else {
+        String::new()
+    };
+    let colon = if reason.is_empty() { "" } else { ": " };
+    format!("{workflow} is {state}{colon}{reason}{hint}")
 }
 
 async fn status(client: &OperatorClient, workflow: &str) -> Result<Value, CliError> {

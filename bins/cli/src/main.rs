@@ -10,7 +10,7 @@ mod timeline;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command, Format};
-use bootcode_api::OperatorClient;
+use bootcode_api::{OperatorClient, routes::Applied};
 use clap::Parser as _;
 use error::CliError;
 
@@ -25,11 +25,12 @@ fn main() -> ExitCode {
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(source) => return CliError::Runtime { source }.report(),
+        Err(source) => return CliError::Runtime { source }.report(false),
     };
+    let applies = matches!(arguments.command, Command::Apply { .. });
     match runtime.block_on(run(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(),
+        Err(error) => error.report(applies),
     }
 }
 
@@ -38,6 +39,9 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
     match arguments.command {
         Command::Apply { paths } => {
             let applied = client.apply(&documents::collect(&paths)?).await?;
+            if applied == Applied::default() {
+                return Err(CliError::NoDocuments);
+            }
             show::applied(&applied)
         }
         Command::Validate { paths } => documents::validate(&paths),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     arguments::Format,
-    error::CliError,
+    error::{CliError, say},
     show::{self, text},
 };
 
@@ -20,6 +20,9 @@ pub(crate) async fn show(
     loop {
         let page = client.timeline(hardware, from, follow).await?;
         if page.bytes.is_empty() && !follow {
+            if from == 0 {
+                say(&format!("nothing was seen of {hardware} yet"));
+            }
             return Ok(());
         }
         from = page.next;

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::OperatorParts;
+use crate::body::Body;
 use crate::routes::{Applied, Files, Items, Problem};
 
 #[derive(Debug, Default, Deserialize)]
@@ -24,7 +25,7 @@ pub(super) struct View {
 
 pub(super) async fn apply(
     State(parts): State<OperatorParts>,
-    Json(files): Json<Files>,
+    Body(files): Body<Files>,
 ) -> Result<Json<Applied>, Problem> {
     let files: Vec<(String, String)> = files.files.into_iter().map(|file| (file.name, file.text)).collect();
     let done = parts.applier.apply(&files, Origin::Operator).await.map_err(Problem::from)?;
