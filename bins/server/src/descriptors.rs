@@ -3,7 +3,7 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// A TFTP transfer has a socket and a file; 10,000 machines may boot at once.
-const WANTED: u64 = 2 * 10_000 + 1024;
+const WANTED: u64 = 2 * 10_000;
 
 /// Raises the bound as far as this process may, and says so where that is less than a large fleet needs.
 pub(crate) fn raise() {

@@ -8,14 +8,37 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, http::StatusCode, routing::get};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use axum::{
+    Router,
+    body::{Body, HttpBody as _, to_bytes},
+    extract::{ConnectInfo, Request},
+    http::StatusCode,
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use bootcode_api::limits::WORKER_BODY_BYTES;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use crate::error::ServerError;
 
 /// How long open requests may take to end when the server stops; waiting claims are cut off after it.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long the head of a machine's request may take, and the pause before it on a connection that is kept.
+const HEAD: Duration = Duration::from_secs(30);
+/// How long the body of a machine's request may take: 1 MiB at most, over the slowest management network.
+const BODY: Duration = Duration::from_secs(30);
+/// Connections of machines at once: two for each of 4,000, below the files that a process may have open.
+const CONNECTIONS: usize = 8192;
+/// How long accepting rests after a failure, which is the lack of something.
+const REST: Duration = Duration::from_millis(100);
 
 /// Opens the machines' port, and says which it is where the configuration leaves that to the system.
 ///
@@ -70,10 +93,71 @@ impl OperatorSocket {
 }
 
 /// Serves machines until cancelled.
+///
+/// Whoever is slow is cut off: a request's head has [`HEAD`], its body [`BODY`]. What machines fetch may take as long as it takes.
 pub(crate) async fn serve_machines(listener: TcpListener, router: Router, cancel: CancellationToken) {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(cancel.clone().cancelled_owned());
-    drain(serving.into_future(), cancel).await;
+    let router = router.layer(middleware::from_fn(whole_body));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = cancel.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) if connections.len() < CONNECTIONS => {
+                connections.spawn(connection(stream, peer, router.clone(), cancel.clone()));
+            }
+            Ok((_, peer)) => tracing::warn!(%peer, CONNECTIONS, "refused: too many connections are open"),
+            Err(error) => {
+                // Out of descriptors, or the peer went away already; the listener itself stays good.
+                tracing::warn!(%error, "a connection cannot be accepted");
+                cancel.run_until_cancelled(tokio::time::sleep(REST)).await;
+            }
+        }
+    }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(DRAIN, all).await;
+    connections.shutdown().await;
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, cancel: CancellationToken) {
+    let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request)
+    });
+    let serving = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = std::pin::pin!(serving);
+    let result = tokio::select! {
+        result = serving.as_mut() => result,
+        () = cancel.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%peer, %error, "a connection of a machine ended");
+    }
+}
+
+/// Waits for a request's body before anybody works with it, within [`BODY`].
+async fn whole_body(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    if body.is_end_stream() {
+        return next.run(Request::from_parts(head, body)).await;
+    }
+    match tokio::time::timeout(BODY, to_bytes(body, WORKER_BODY_BYTES)).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Ok(Err(_)) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or broke off\n").into_response()
+        }
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n").into_response(),
+    }
 }
 
 /// `/healthz` and `/readyz`, on every listener. Whoever is answered reaches a server whose parts all started.
