@@ -56,6 +56,12 @@ impl Engine {
         let next =
             state.next().map(|(index, task, action)| (index, task.worker.clone(), action.image.clone()));
         let Some((index, worker, image)) = next else { return Ok(None) };
+        if worker == caller.hardware.name
+            && let Some(other) = self.wrote_in_this_boot(caller, &state)
+        {
+            self.tell_end(caller, MachineAction::Reboot);
+            return Ok(Some(Next::Now(Claim::Finish { workflow: other, action: MachineAction::Reboot })));
+        }
         let mut digest = None;
         if state.open.is_none() && worker == caller.hardware.name && !names_registry(&image) {
             digest = self.parts.images.resolve(&image).await?;
@@ -71,6 +77,21 @@ impl Engine {
         let token = self.metadata_token(caller, &state);
         let assignment = state.assignment(&caller.machine(), token);
         Ok(assignment.map(|assignment| Next::Now(Claim::Run(Box::new(assignment)))))
+    }
+
+    /// Another workflow that was handed disks of this machine in this very boot, where `state` is yet to choose its own. What the worker
+    /// found is older than what that one wrote: a disk that was blank then may hold a system now. The next boot looks anew.
+    fn wrote_in_this_boot(&self, caller: &Caller, state: &State) -> Option<String> {
+        let machine = &caller.hardware.name;
+        if !state.writes() || state.is_held() || state.open.is_some() || !state.armed_on(machine).is_empty() {
+            return None;
+        }
+        let wrote = |other: &&std::sync::Arc<State>| {
+            other.name != state.name
+                && !other.armed_on(machine).is_empty()
+                && other.ran_in.get(machine).is_some_and(|boot| *boot == caller.session.boot_id)
+        };
+        self.index.of(machine).iter().find(wrote).map(|other| other.name.clone())
     }
 
     /// The same token each time that one attempt is handed out.

@@ -99,7 +99,8 @@ impl Engine {
             hardware: hardware.name.clone(),
             id: session.token.clone(),
             bound: boot_id,
-            expires: session.expires,
+            // From now, so that a machine that waits for its operator for longer than one session lasts gets another.
+            expires: now.as_second().saturating_add(SESSION_SECONDS.cast_signed()),
         });
         let caller = Caller { hardware, session };
         for state in self.index.of(&caller.hardware.name).iter().filter(|state| !state.phase.is_terminal()) {

@@ -38,7 +38,9 @@ impl State {
                 let seen = Seen { boot_id: boot_id.clone(), inventory: inventory.clone() };
                 self.seen.insert(worker.clone(), seen);
             }
-            Event::DisksArmed { disks } => self.armed.clone_from(disks),
+            Event::DisksArmed { worker, disks } => {
+                self.armed.insert(worker.clone(), disks.clone());
+            }
             Event::ActionStarted { index, attempt, worker, boot_id, digest, deadline } => {
                 self.phase = Phase::Running;
                 self.begun = true;

@@ -18,8 +18,8 @@ impl State {
         let writable = if action.writes_disks() {
             let storage = machine.hardware.spec.storage.as_ref();
             // Armed before this attempt started; what is no longer so is handed out as not writable.
-            disks::writable(storage, &plan.declared, &plan.spec, &self.armed, machine.inventory)
-                .unwrap_or_default()
+            let armed = self.armed_on(&machine.hardware.name);
+            disks::writable(storage, &plan.declared, &plan.spec, armed, machine.inventory).unwrap_or_default()
         } else {
             Vec::new()
         };

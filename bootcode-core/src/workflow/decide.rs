@@ -168,8 +168,8 @@ impl Draft {
         match self.admit(machine) {
             Err(reason) => return self.push(Event::Held { reason }),
             Ok(disks) => {
-                if action.writes_disks() && self.state.armed.is_empty() && !disks.is_empty() {
-                    self.push(Event::DisksArmed { disks });
+                if action.writes_disks() && self.state.armed_on(worker).is_empty() && !disks.is_empty() {
+                    self.push(Event::DisksArmed { worker: worker.clone(), disks });
                 }
             }
         }
@@ -215,7 +215,8 @@ impl Draft {
             return Ok(Vec::new());
         }
         let storage = hardware.spec.storage.as_ref();
-        disks::writable(storage, &plan.declared, &plan.spec, &self.state.armed, machine.inventory)
+        let armed = self.state.armed_on(&hardware.name);
+        disks::writable(storage, &plan.declared, &plan.spec, armed, machine.inventory)
     }
 
     fn report(&mut self, worker: &str, report: &Report) -> Result<(), Rejection> {
@@ -242,7 +243,7 @@ impl Draft {
             attempt,
             outcome: bounded(&report.outcome),
             ran_ms: report.ran_ms,
-            installation: disks::installation(&self.state.armed, &report.disks),
+            installation: disks::installation(self.state.armed_on(worker), &report.disks),
         });
         self.after_attempt(index);
         Ok(())

@@ -50,6 +50,8 @@ pub enum Event {
     },
     /// These disks, and only these, are writable until the workflow ends.
     DisksArmed {
+        /// The machine that has them.
+        worker: String,
         /// Them.
         disks: Vec<Armed>,
     },

@@ -26,8 +26,8 @@ pub struct State {
     pub actions: Vec<ActionState>,
     /// The one attempt that is under way.
     pub open: Option<Open>,
-    /// The disks that it may write until it ends, whatever they hold.
-    pub armed: Vec<Armed>,
+    /// The disks of each machine that it may write until it ends, whatever they hold.
+    pub armed: BTreeMap<String, Vec<Armed>>,
     /// The last boot of each machine that opened a session.
     pub seen: BTreeMap<String, Seen>,
     /// The boot of each machine that was handed its last attempt.
@@ -191,7 +191,7 @@ impl State {
             held: None,
             actions: Vec::new(),
             open: None,
-            armed: Vec::new(),
+            armed: BTreeMap::new(),
             seen: BTreeMap::new(),
             ran_in: BTreeMap::new(),
             started: None,
@@ -247,6 +247,12 @@ impl State {
         self.plan.as_ref().is_some_and(|plan| {
             plan.declared.hardware == worker || plan.spec.tasks.iter().any(|t| t.worker == worker)
         })
+    }
+
+    /// The disks of a machine that it may write until it ends; none before it was first about to write there.
+    #[must_use]
+    pub fn armed_on(&self, worker: &str) -> &[Armed] {
+        self.armed.get(worker).map_or(&[], Vec::as_slice)
     }
 
     /// Whether any of its actions writes disks.

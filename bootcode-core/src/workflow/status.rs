@@ -75,7 +75,7 @@ impl State {
             expires: plan.map(|plan| plan.expires),
             started: self.started,
             installation: self.installation.clone(),
-            disks: self.armed.clone(),
+            disks: self.armed.values().flatten().cloned().collect(),
             actions: plan
                 .into_iter()
                 .flat_map(|plan| plan.spec.actions())

@@ -17,7 +17,9 @@ pub fn work_for<'a>(states: impl IntoIterator<Item = &'a State>, hardware: &Hard
         return Work::Provision { workflow: state.name.clone() };
     }
     // The disk may be half-written: booting it would look like an installed system that is none.
-    if let Some(state) = open.iter().find(|state| state.phase.is_stopped() || !state.armed.is_empty()) {
+    if let Some(state) =
+        open.iter().find(|state| state.phase.is_stopped() || !state.armed_on(&hardware.name).is_empty())
+    {
         return Work::Wait { workflow: state.name.clone(), reason: waits_because(state, hardware) };
     }
     Work::Idle

@@ -3,13 +3,13 @@ use crate::{
     document::{Overwrite, WorkflowDocSpec},
     engine::{EngineError, NewWorkflow},
     journal::Journal as _,
-    limits::CLAIM_SECONDS,
+    limits::{CLAIM_SECONDS, SESSION_SECONDS},
     source::Work,
     timeline::Reason,
     workflow::{
         Claim, Heartbeat, Hold, LogChunk, MachineAction, Outcome, Rejection, ServiceError,
         WorkflowService as _,
-        fixtures::{action, declared, failed, hardware, spec},
+        fixtures::{action, declared, disk, failed, hardware, spec},
     },
 };
 
@@ -66,7 +66,7 @@ async fn a_boot_token_is_good_for_one_boot_and_one_nonce() {
     let first = engine.hello(hello(&token, "boot-1")).await.unwrap();
     assert_eq!(engine.hello(hello(&token, "boot-1")).await.unwrap(), first, "a worker that was restarted");
     later(&world.clock, 100_000);
-    assert_eq!(engine.hello(hello(&token, "boot-1")).await.unwrap(), first, "however late");
+    assert!(is_ours(&engine.hello(hello(&token, "boot-1")).await.unwrap()), "however late");
     engine.tick().await;
     let stolen = engine.hello(hello(&token, "boot-2")).await;
     assert!(matches!(stolen, Err(ServiceError::Refused { reason: Reason::TokenUsed })), "{stolen:?}");
@@ -250,4 +250,51 @@ async fn what_another_server_writes_is_followed() {
         "decided on what is stored"
     );
     assert_eq!(engine.status("w").unwrap().state, "Cancelled");
+}
+
+#[tokio::test]
+async fn a_disk_that_was_written_in_this_boot_is_looked_at_anew_before_another_workflow_writes_it() {
+    let world = World::new();
+    let engine = world.engine().await;
+    let mut first = spec();
+    first.on_success = MachineAction::Stay;
+    engine.create(&new_workflow("w", first)).await.unwrap();
+    let session = engine.hello(hello(&world.token(), "boot-1")).await.unwrap();
+    while let Claim::Run(assignment) = engine.claim(&session.token).await.unwrap() {
+        engine.report(&session.token, report(&assignment, Outcome::Succeeded)).await.unwrap();
+        if assignment.action == "grub" {
+            break;
+        }
+    }
+    assert_eq!(engine.status("w").unwrap().state, "Succeeded");
+
+    engine.create(&new_workflow("w2", spec())).await.unwrap();
+    let restart = Claim::Finish { workflow: "w".to_owned(), action: MachineAction::Reboot };
+    assert_eq!(engine.claim(&session.token).await.unwrap(), restart, "what it found is out of date");
+    assert!(matches!(engine.index.work(&hardware()), Work::Provision { .. }), "it comes back into OSIE");
+
+    let mut again = hello(&world.token(), "boot-2");
+    again.inventory.disks[0] = disk("/dev/vda", "A", "gpt");
+    let session = engine.hello(again).await.unwrap();
+    let wait = async {
+        tokio::task::yield_now().await;
+        later(&world.clock, CLAIM_SECONDS)
+    };
+    futures_util::future::join(engine.claim(&session.token), wait).await.0.unwrap();
+    let held = engine.state("w2").unwrap().held.clone();
+    assert!(matches!(held, Some(Hold::DiskNotBlank { .. })), "{held:?}");
+}
+
+#[tokio::test]
+async fn a_machine_that_waits_longer_than_a_session_lasts_gets_another() {
+    let world = World::new();
+    let engine = world.engine().await;
+    let token = world.token();
+    let first = engine.hello(hello(&token, "boot-1")).await.unwrap();
+    later(&world.clock, SESSION_SECONDS + 1);
+    let refused = engine.claim(&first.token).await;
+    assert!(matches!(refused, Err(ServiceError::Refused { reason: Reason::BadToken })), "{refused:?}");
+    let second = engine.hello(hello(&token, "boot-1")).await.unwrap();
+    engine.create(&new_workflow("w", spec())).await.unwrap();
+    assert!(matches!(engine.claim(&second.token).await.unwrap(), Claim::Run(_)));
 }

@@ -190,7 +190,7 @@ proptest! {
                     take(&mut state, Command::Claim { machine, next, digest: None }, now, &mut log)?;
                     if let Some(assignment) = state.assignment(&machine, String::new()) {
                         for disk in &assignment.writable {
-                            let armed = state.armed.iter().find(|armed| armed.id == disk.id);
+                            let armed = state.armed_on("node-1").iter().find(|armed| armed.id == disk.id);
                             prop_assert!(armed.is_some(), "a disk that is not armed is handed out");
                         }
                     }
@@ -245,7 +245,7 @@ fn check_event(
             let writes = state.action(*index).is_some_and(|(_, action)| action.writes_disks());
             prop_assert!(!writes || !state.armed.is_empty() || none_selected, "wrote before arming");
         }
-        Event::DisksArmed { disks } => {
+        Event::DisksArmed { disks, .. } => {
             prop_assert!(state.armed.is_empty(), "armed twice");
             let seen = &state.seen["node-1"].inventory;
             for Armed { device, .. } in disks {

@@ -280,3 +280,26 @@ fn the_log_keeps_a_bounded_part_of_what_a_failed_action_said() {
     assert!(message.len() <= FAILURE_TEXT_BYTES && tail.len() <= FAILURE_TEXT_BYTES);
     assert!(tail.ends_with("end"));
 }
+
+#[test]
+fn each_machine_of_a_workflow_has_its_own_disks_armed() {
+    let mut spec = one(|_| ());
+    let mut second = spec.tasks[0].clone();
+    second.name = "second".to_owned();
+    second.worker = "node-2".to_owned();
+    second.actions[0].name = "wipe-2".to_owned();
+    spec.tasks.push(second);
+    let mut run = Run::of(&spec);
+    run.claim("boot-1");
+    run.end(Outcome::Succeeded).unwrap();
+    // The same kind of machine: its disk would be found again by the first one's identity.
+    run.hardware.name = "node-2".to_owned();
+    run.inventory.disks[0].blank = false;
+    run.inventory.disks[0].found = "ext4".to_owned();
+    assert_eq!(names(&run.claim("boot-2")), ["WorkerSeen", "Held"]);
+    assert!(run.state.status().reason.unwrap().starts_with("DiskNotBlank: disk a"));
+    assert_eq!(work_for([&run.state], &run.hardware), Work::Idle, "nothing was written to its disk");
+    run.inventory.disks[0] = crate::workflow::fixtures::disk("/dev/vda", "A", "");
+    run.command(|_| Command::Release).unwrap();
+    assert_eq!(names(&run.claim("boot-3")), ["WorkerSeen", "DisksArmed", "ActionStarted"]);
+}
