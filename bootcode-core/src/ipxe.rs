@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// Between two attempts to load OSIE: time to read the line, and soon enough after a server has come back.
+const RETRY_SECONDS: u32 = 10;
+
 /// A value cannot stand in a script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -14,12 +17,20 @@ pub struct UnsafeValue {
 
 /// The script that starts OSIE.
 ///
-/// `base_url` is the server's; `arch` picks the files; `arguments` are the kernel's, each one word.
+/// `base_url` is the server's; `arch` picks the files; `arguments` are the kernel's, each one word. Where a file cannot be loaded it
+/// fetches `again`, its own address, until it can: the server is asked anew each time, and a disk that may be half-written, or is
+/// blank, is not booted because a server was restarting.
 ///
 /// # Errors
 /// [`UnsafeValue`] where an argument is no plain word.
-pub fn osie(base_url: &str, arch: &str, hardware: &str, arguments: &[String]) -> Result<String, UnsafeValue> {
-    for word in [base_url, arch, hardware].into_iter().chain(arguments.iter().map(String::as_str)) {
+pub fn osie(
+    base_url: &str,
+    arch: &str,
+    hardware: &str,
+    again: &str,
+    arguments: &[String],
+) -> Result<String, UnsafeValue> {
+    for word in [base_url, arch, hardware, again].into_iter().chain(arguments.iter().map(String::as_str)) {
         check_word(word)?;
     }
     let mut script = String::from("#!ipxe\n");
@@ -35,8 +46,8 @@ pub fn osie(base_url: &str, arch: &str, hardware: &str, arguments: &[String]) ->
     let _ = writeln!(script, ":failed");
     let _ =
         writeln!(script, "echo Bootcode: OSIE could not be loaded, see the server's timeline of {hardware}");
-    let _ = writeln!(script, "sleep 5");
-    let _ = writeln!(script, "exit 1");
+    let _ = writeln!(script, "sleep {RETRY_SECONDS}");
+    let _ = writeln!(script, "chain --replace {again} || goto failed");
     Ok(script)
 }
 
@@ -70,7 +81,8 @@ mod tests {
     #[test]
     fn the_script_loads_kernel_and_initramfs_and_says_so_when_it_cannot() {
         let arguments = ["console=ttyS0,115200n8".to_owned(), "bootcode.worker=node-1".to_owned()];
-        let script = osie("http://192.168.99.1:7080", "x86_64", "node-1", &arguments).unwrap();
+        let again = "http://192.168.99.1:7080/ipxe/script/52:54:00:00:00:01/auto.ipxe";
+        let script = osie("http://192.168.99.1:7080", "x86_64", "node-1", again, &arguments).unwrap();
         insta::assert_snapshot!(script, @r"
         #!ipxe
         echo Bootcode: node-1 boots OSIE from http://192.168.99.1:7080
@@ -80,15 +92,15 @@ mod tests {
         boot || goto failed
         :failed
         echo Bootcode: OSIE could not be loaded, see the server's timeline of node-1
-        sleep 5
-        exit 1
+        sleep 10
+        chain --replace http://192.168.99.1:7080/ipxe/script/52:54:00:00:00:01/auto.ipxe || goto failed
         ");
     }
 
     #[test]
     fn no_value_adds_a_line_or_a_command() {
         for word in ["a\nshell", "a b", "${net0/ip}", "a||shell", "a&&shell", "#x", "'x'", ""] {
-            assert!(osie("http://h", "x86_64", "n", &[word.to_owned()]).is_err(), "{word:?}");
+            assert!(osie("http://h", "x86_64", "n", "http://h/s", &[word.to_owned()]).is_err(), "{word:?}");
         }
     }
 }

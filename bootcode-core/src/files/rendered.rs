@@ -8,7 +8,7 @@ use super::{Blob, FileError, FileRequest, FileSource, memory::content_tag};
 use crate::{
     arch::Arch,
     boot::{BootAsk, BootStep, Client, Site, Stage},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     document::{Hardware, LocalBoot, Network},
     ipxe,
     mac::MacAddr,
@@ -17,6 +17,10 @@ use crate::{
     source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, WorkSource},
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason, Subject},
 };
+
+/// How long after its start a server accepts that a machine asks from its reserved address without a DHCP exchange that it saw:
+/// firmware fetches its script within seconds of its ACK, or sits some minutes in its boot menu.
+const START_GRACE: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// What scripts are made from.
 #[derive(Clone)]
@@ -47,13 +51,16 @@ pub struct RenderedParts {
 #[derive(Clone)]
 pub struct Rendered {
     parts: RenderedParts,
+    /// Until then a machine may ask that did DHCP with the server before this one.
+    knows_all_from: Timestamp,
 }
 
 impl Rendered {
     /// Made from these parts.
     #[must_use]
-    pub const fn new(parts: RenderedParts) -> Self {
-        Self { parts }
+    pub fn new(parts: RenderedParts) -> Self {
+        let knows_all_from = parts.clock.now().saturating_add(START_GRACE).unwrap_or(Timestamp::MAX);
+        Self { parts, knows_all_from }
     }
 
     async fn machine(&self, key: &HardwareKey) -> Result<Arc<Hardware>, Reason> {
@@ -87,6 +94,9 @@ impl Rendered {
         };
         match parts.policy.plan(&ask, now) {
             BootStep::Script { .. } | BootStep::Nbp { .. } => {
+                if now < self.knows_all_from && interface.ip.map(IpAddr::from) == Some(peer) {
+                    parts.sessions.saw_after_start(mac, peer, now);
+                }
                 let token = parts.sessions.boot_token(
                     &hardware.name,
                     mac,
@@ -98,7 +108,8 @@ impl Rendered {
                 let base_url = parts.site.base_url(network.as_deref());
                 let arguments = osie_arguments(&hardware, mac, network.as_deref(), &base_url, &token);
                 let arch = hardware.spec.arch.unwrap_or(Arch::X86_64).name();
-                let script = ipxe::osie(&base_url, arch, &hardware.name, &arguments)
+                let again = format!("{base_url}/ipxe/script/{mac}/auto.ipxe");
+                let script = ipxe::osie(&base_url, arch, &hardware.name, &again, &arguments)
                     .map_err(|_| Reason::IllegalRequest)?;
                 Ok(("osie", script))
             }
@@ -168,3 +179,7 @@ const fn reason(error: &SourceError) -> Reason {
         SourceError::Ambiguous { .. } => Reason::Ambiguous,
     }
 }
+
+#[cfg(feature = "engine")]
+#[cfg(test)]
+mod tests;

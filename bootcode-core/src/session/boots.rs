@@ -45,6 +45,15 @@ impl BootSessions {
         self.begin(mac, None, now);
     }
 
+    /// A server that has just started knows of no exchange. The address `ip` is the machine's own reservation and asks already: its
+    /// exchange was with the server before this one, which nobody remembers. Changes nothing where an exchange was seen.
+    pub fn saw_after_start(&self, mac: MacAddr, ip: IpAddr, now: Timestamp) {
+        let mut boots = self.boots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if boots.len() < MACHINES && boots.get(&mac).is_none_or(|boot| passed(boot.at, EXCHANGE, now)) {
+            boots.insert(mac, Boot { ip: Some(ip), at: now, token: None });
+        }
+    }
+
     fn begin(&self, mac: MacAddr, ip: Option<IpAddr>, now: Timestamp) {
         let mut boots = self.boots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if boots.len() >= MACHINES {
@@ -76,6 +85,8 @@ impl BootSessions {
         if *boot.ip.get_or_insert(peer) != peer {
             return Err(Reason::WrongPeer);
         }
+        // It still holds its address and asks again: a script whose files cannot be loaded comes back for as long as it takes.
+        boot.at = now;
         if let Some((token, minted)) = &boot.token
             && !passed(*minted, REFETCH, now)
         {
@@ -125,8 +136,15 @@ mod tests {
         assert_ne!(ask(own, 602).unwrap(), first, "another boot");
         assert_eq!(ask(own, 602 + 3601), Err(Reason::NoBootSession));
 
-        sessions.saw_discover(mac, at(10_000));
-        assert!(ask(other, 10_001).is_ok(), "pinned to the first that asks");
-        assert_eq!(ask(own, 10_002), Err(Reason::WrongPeer));
+        sessions.saw_after_start(mac, own, at(9000));
+        assert!(ask(own, 9001).is_ok(), "the exchange was with the server before this one");
+        sessions.saw_after_start(mac, other, at(9002));
+        assert_eq!(ask(other, 9003), Err(Reason::WrongPeer), "an exchange that was seen stands");
+        assert!(ask(own, 9001 + 3600).is_ok());
+        assert!(ask(own, 9001 + 7200).is_ok(), "one that asks again and again still boots");
+
+        sessions.saw_discover(mac, at(20_000));
+        assert!(ask(other, 20_001).is_ok(), "pinned to the first that asks");
+        assert_eq!(ask(own, 20_002), Err(Reason::WrongPeer));
     }
 }

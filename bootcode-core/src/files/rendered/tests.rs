@@ -1,0 +1,168 @@
+use std::{sync::Mutex, time::Duration};
+
+use super::*;
+use crate::{
+    clock::ManualClock,
+    document::HardwareSpec,
+    policy::DefaultPolicy,
+    source::Work,
+    timeline::BootEvent,
+    workflow::{
+        Command, Hold, Outcome, State, decide,
+        fixtures::{Run, at, failed, hardware, spec},
+        work_for,
+    },
+};
+
+const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
+const OWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 99, 11));
+const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 99, 12));
+
+struct OneMachine {
+    hardware: Arc<Hardware>,
+    work: Mutex<Work>,
+}
+
+#[async_trait]
+impl HardwareSource for OneMachine {
+    async fn find(&self, key: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
+        let known = *key == HardwareKey::Mac(MAC) || *key == HardwareKey::Ip(OWN);
+        Ok(known.then(|| Arc::clone(&self.hardware)))
+    }
+}
+
+#[async_trait]
+impl NetworkSource for OneMachine {
+    async fn network(&self, _: NetworkKey) -> Result<Option<Arc<Network>>, SourceError> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl WorkSource for OneMachine {
+    async fn work(&self, _: &Hardware) -> Result<Work, SourceError> {
+        Ok(self.work.lock().unwrap().clone())
+    }
+}
+
+struct Nobody;
+
+impl BootRecorder for Nobody {
+    fn record(&self, _: BootEvent) {}
+}
+
+fn machine() -> Hardware {
+    let interface =
+        serde_json::json!({"id": "nic0", "mac": MAC.to_string(), "ip": OWN.to_string(), "netboot": true});
+    let spec =
+        HardwareSpec { interfaces: vec![serde_json::from_value(interface).unwrap()], ..hardware().spec };
+    Hardware { spec, ..hardware() }
+}
+
+/// A server that was just started, with what outlives it.
+struct Served {
+    site: Arc<OneMachine>,
+    clock: Arc<ManualClock>,
+    sessions: Arc<BootSessions>,
+    rendered: Rendered,
+}
+
+impl Served {
+    fn started() -> Self {
+        let site = Arc::new(OneMachine { hardware: Arc::new(machine()), work: Mutex::default() });
+        let clock = Arc::new(ManualClock::new(at(1000)));
+        let sessions = Arc::new(BootSessions::new());
+        let rendered = Rendered::new(RenderedParts {
+            hardware: Arc::clone(&site) as _,
+            networks: Arc::clone(&site) as _,
+            work: Arc::clone(&site) as _,
+            policy: Arc::new(DefaultPolicy),
+            site: Site { addresses: vec![[192, 168, 99, 1].into()], http_port: 7080 },
+            sessions: Arc::clone(&sessions),
+            sealer: Sealer::new([1; 32]),
+            entropy: Arc::new(|| [7; 16]),
+            recorder: Arc::new(Nobody),
+            clock: Arc::clone(&clock) as _,
+        });
+        Self { site, clock, sessions, rendered }
+    }
+
+    async fn ask(&self, peer: IpAddr) -> Result<&'static str, Reason> {
+        self.rendered.script(Some(MAC), peer).await.map(|(boots, _)| boots)
+    }
+
+    fn works(&self, work: Work) {
+        *self.site.work.lock().unwrap() = work;
+    }
+}
+
+fn provision() -> Work {
+    Work::Provision { workflow: "w".to_owned() }
+}
+
+#[tokio::test]
+async fn a_machine_whose_ack_came_from_the_server_before_this_one_still_gets_its_script() {
+    let served = Served::started();
+    served.works(provision());
+    assert_eq!(served.ask(OTHER).await, Err(Reason::NoBootSession), "not for another address");
+    assert_eq!(served.ask(OWN).await, Ok("osie"));
+    assert_eq!(served.ask(OTHER).await, Err(Reason::WrongPeer));
+
+    let served = Served::started();
+    served.works(provision());
+    served.clock.advance(START_GRACE + Duration::from_secs(1));
+    assert_eq!(served.ask(OWN).await, Err(Reason::NoBootSession), "by then it would have been seen");
+    served.sessions.saw_ack(MAC, OWN, served.clock.now());
+    assert_eq!(served.ask(OWN).await, Ok("osie"));
+}
+
+#[tokio::test]
+async fn a_script_whose_files_cannot_be_loaded_comes_back_for_another() {
+    let served = Served::started();
+    served.works(provision());
+    let (_, script) = served.rendered.script(Some(MAC), OWN).await.unwrap();
+    let own =
+        "chain --replace http://192.168.99.1:7080/ipxe/script/52:54:00:00:00:01/auto.ipxe || goto failed";
+    assert!(script.ends_with(&format!("{own}\n")), "{script}");
+    served.works(Work::Idle);
+    assert_eq!(served.ask(OWN).await, Ok("local-disk"), "and is told what holds then");
+}
+
+/// DESIGN, netboot policy: each state of a workflow, and what the machine boots then.
+#[tokio::test]
+async fn what_a_machine_boots_follows_from_its_workflow_alone() {
+    let served = Served::started();
+    let ask = async |state: &State, hold: &str| {
+        let mut hardware = machine();
+        hardware.spec.hold = hold.to_owned();
+        served.works(work_for([state], &hardware));
+        served.ask(OWN).await.unwrap()
+    };
+    let mut run = Run::of(&spec());
+    assert_eq!(ask(&run.state, "").await, "osie", "open");
+    assert_eq!(ask(&run.state, "broken fan").await, "local-disk", "held, nothing written");
+    run.command(|_| Command::Hold { reason: Hold::FreshStore }).unwrap();
+    assert_eq!(ask(&run.state, "").await, "local-disk", "held, nothing written");
+    run.command(|_| Command::Release).unwrap();
+    run.claim("boot-1");
+    run.end(Outcome::Succeeded).unwrap();
+    run.command(|_| Command::Hold { reason: Hold::TokenReused }).unwrap();
+    assert_eq!(ask(&run.state, "").await, "local-disk", "its first action wrote nothing");
+    run.command(|_| Command::Release).unwrap();
+    run.claim("boot-1");
+    run.command(|_| Command::Hold { reason: Hold::TokenReused }).unwrap();
+    assert_eq!(ask(&run.state, "").await, "osie", "held after a disk was armed: it waits");
+    run.command(|_| Command::Release).unwrap();
+    run.end(failed("no")).unwrap();
+    assert_eq!(ask(&run.state, "").await, "osie", "stopped: it waits");
+    run.command(|_| Command::Retry { from: None }).unwrap();
+    for _ in 0..2 {
+        assert_eq!(ask(&run.state, "").await, "osie");
+        run.claim("boot-1");
+        run.end(Outcome::Succeeded).unwrap();
+    }
+    assert_eq!(run.state.state_name(), "Succeeded");
+    assert_eq!(ask(&run.state, "").await, "local-disk", "installed");
+    let again = decide(&run.state, Command::Hold { reason: Hold::RestoredStore }, at(9)).unwrap();
+    assert_eq!(again, [], "what has ended is not held");
+}
