@@ -16,33 +16,57 @@ const ENTRY_BYTES: u64 = 128;
 const LINUX: [u8; 16] =
     [0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72, 0x47, 0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d, 0xe4];
 
-/// What tells one installation from another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
+/// The system on a disk image that nobody uses.
+#[derive(Clone, Debug)]
+pub(crate) struct Installed {
     /// The GPT's disk GUID, as hexadecimal bytes in the order of the disk.
     pub disk_guid: String,
-    /// `/etc/machine-id`.
-    pub machine_id: String,
+    partition: String,
 }
 
-impl Identity {
-    /// Reads it from an image that nobody uses; a journal that is open is replayed on the image.
+impl Installed {
+    /// Finds its root file system; a journal that is open is replayed on the image.
     ///
     /// # Errors
-    /// When there is no GPT with a Linux partition, or no machine id on it.
-    pub(crate) fn read(image: &Path) -> Result<Self, TaskError> {
+    /// When there is no GPT with a Linux partition.
+    pub(crate) fn open(image: &Path) -> Result<Self, TaskError> {
         let (disk_guid, offset) = table(image)?;
         let partition = format!("{}?offset={offset}", image.display());
         // e2fsck exits with 1 when it mended something, which replaying is.
         let mut fsck = Command::new("/usr/sbin/e2fsck");
         fsck.args(["-p", &partition]);
         let _ = capture(&mut fsck);
+        Ok(Self { disk_guid, partition })
+    }
+
+    /// What a file holds; nothing where there is none.
+    ///
+    /// # Errors
+    /// When the file system cannot be read.
+    pub(crate) fn file(&self, path: &str) -> Result<String, TaskError> {
         let mut command = Command::new("/usr/sbin/debugfs");
-        command.args(["-R", "cat /etc/machine-id", &partition]);
-        let machine_id = capture(&mut command)?.trim().to_owned();
+        command.args(["-R", &format!("cat {path}"), &self.partition]);
+        capture(&mut command)
+    }
+}
+
+/// What tells one installation from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    disk_guid: String,
+    machine_id: String,
+}
+
+impl Identity {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When there is no machine id.
+    pub(crate) fn of(installed: &Installed) -> Result<Self, TaskError> {
+        let machine_id = installed.file("/etc/machine-id")?.trim().to_owned();
         let well_formed = machine_id.len() == 32 && machine_id.bytes().all(|byte| byte.is_ascii_hexdigit());
         if well_formed {
-            return Ok(Self { disk_guid, machine_id });
+            return Ok(Self { disk_guid: installed.disk_guid.clone(), machine_id });
         }
         Err(TaskError::Check {
             check: "the installed system has a machine id",

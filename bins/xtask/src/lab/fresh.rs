@@ -4,16 +4,15 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use super::disk::Identity;
+use super::documents;
 use super::plan::{MACHINE, WORKFLOW};
 use super::provision::Lab;
 use super::stages::Console;
-use super::{disk, documents};
 use crate::error::TaskError;
 
 /// From power to `login:` over the network's answer and the disk.
 const LOGIN: Duration = Duration::from_secs(600);
-/// What the installed system wrote last reaches its disk within the commit interval of ext4 (5 s).
-const SETTLE: Duration = Duration::from_secs(8);
 
 /// Does it.
 ///
@@ -80,13 +79,8 @@ fn up(lab: &Lab<'_>, mark: usize) -> bool {
     serial[serial.ceil_char_boundary(mark)..].contains("login:")
 }
 
-fn identity(lab: &Lab<'_>) -> Result<disk::Identity, TaskError> {
-    lab.interrupt.pause(SETTLE)?;
-    let copy = lab.dir.path("disk.copy");
-    lab.machine.frozen(&lab.interrupt, || disk::copy(&lab.machine.disk, &copy))?;
-    let identity = disk::Identity::read(&copy);
-    let _ = fs::remove_file(&copy);
-    identity
+fn identity(lab: &Lab<'_>) -> Result<Identity, TaskError> {
+    lab.installed(Identity::of)
 }
 
 fn held(lab: &Lab<'_>) -> Result<(), TaskError> {

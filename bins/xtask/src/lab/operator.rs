@@ -62,9 +62,21 @@ impl Operator {
     /// # Errors
     /// When the server does not answer, or does not know it.
     pub(crate) fn workflow(&self, name: &str) -> Result<Value, TaskError> {
-        let text = self.ask(&["get", "workflow", name, "-o", "json"])?;
+        self.document(&["get", "workflow", name, "-o", "json"])
+    }
+
+    /// `bootcode get hardware NAME --resolved`, its Profile merged in.
+    ///
+    /// # Errors
+    /// When the server does not answer, or does not know it.
+    pub(crate) fn hardware(&self, name: &str) -> Result<Value, TaskError> {
+        self.document(&["get", "hardware", name, "--resolved", "-o", "json"])
+    }
+
+    fn document(&self, words: &[&str]) -> Result<Value, TaskError> {
+        let text = self.ask(words)?;
         serde_json::from_str(&text)
-            .map_err(|error| TaskError::Answer { what: "`bootcode get workflow`", found: error.to_string() })
+            .map_err(|error| TaskError::Answer { what: "`bootcode get`", found: error.to_string() })
     }
 
     /// `bootcode diagnose HARDWARE`: what the server thinks is wrong, if it can be asked.

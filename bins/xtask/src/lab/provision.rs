@@ -1,6 +1,7 @@
 //! The main job: a blank machine is switched on, and followed until it is an installed one.
 
 use std::collections::HashSet;
+use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 use super::child::Child;
 use super::dir::LabDir;
+use super::disk::Installed;
 use super::machine::Machine;
 use super::plan::{Accelerator, Dhcp, LabFlags, MACHINE, WORKFLOW};
 use super::report::{self, Outcome, Report, Seconds};
@@ -26,6 +28,10 @@ const POLL: Duration = Duration::from_secs(1);
 const INTO_ACTION: Duration = Duration::from_secs(3);
 /// How long the server stays away after it was killed.
 const AWAY: Duration = Duration::from_secs(3);
+/// What the installed system wrote last reaches its disk within the commit interval of ext4 (5 s).
+const SETTLE: Duration = Duration::from_secs(8);
+/// Where cloud-init puts the keys of Debian's default user.
+const KEYS: &str = "/home/debian/.ssh/authorized_keys";
 
 /// A lab that runs.
 pub(crate) struct Lab<'a> {
@@ -225,11 +231,40 @@ impl<'a> Lab<'a> {
             });
         }
         self.checks.push("the disk that the Hardware does not select is as it was");
+        if self.flags.until.is_none() {
+            self.check_configured()?;
+        }
         if self.flags.fresh_store && self.flags.until.is_none() {
             let held = fresh::check(self)?;
             self.checks.extend(held);
         }
         Ok(())
+    }
+
+    /// cloud-init took the machine's name and keys from the seed that the installation wrote.
+    fn check_configured(&mut self) -> Result<(), TaskError> {
+        const CHECK: &str = "the installed system has the Hardware's host name and the Profile's key";
+        let hardware = self.server.operator().hardware(MACHINE)?;
+        let key = hardware["spec"]["sshKeys"][0].as_str().unwrap_or("no key in the Profile").to_owned();
+        let found = self.installed(|system| Ok((system.file("/etc/hostname")?, system.file(KEYS)?)))?;
+        if found.0.trim() != MACHINE || !found.1.contains(&key) {
+            return Err(TaskError::Check { check: CHECK, found: format!("{found:?}, expected {key:?}") });
+        }
+        self.checks.push(CHECK);
+        Ok(())
+    }
+
+    /// Looks at the disk of the machine, which stands still meanwhile.
+    pub(crate) fn installed<T>(
+        &self,
+        look: impl FnOnce(&Installed) -> Result<T, TaskError>,
+    ) -> Result<T, TaskError> {
+        self.interrupt.pause(SETTLE)?;
+        let copy = self.dir.path("disk.copy");
+        self.machine.frozen(&self.interrupt, || disk::copy(&self.machine.disk, &copy))?;
+        let result = Installed::open(&copy).and_then(|system| look(&system));
+        let _ = fs::remove_file(&copy);
+        result
     }
 
     fn finish(mut self, result: Result<(), TaskError>) -> Result<(), TaskError> {
