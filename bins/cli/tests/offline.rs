@@ -1,0 +1,142 @@
+//! The command without a server: documents, and servers that are not there.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+const NETWORK: &str =
+    "apiVersion: bootcode/v1\nkind: Network\nmetadata: {name: lab}\nspec: {cidr: 10.0.0.0/24}\n";
+const MACHINE: &str = "apiVersion: bootcode/v1
+kind: Hardware
+metadata: {name: node-1}
+spec:
+  interfaces:
+    - {id: nic0, mac: 52:54:00:00:00:01, network: lab, ip: 10.0.0.11}
+";
+
+fn bootcode(directory: &Path, arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bootcode"));
+    command.current_dir(directory).args(arguments).env_remove("BOOTCODE_SERVER");
+    let pipes = [Stdio::piped(), Stdio::piped(), Stdio::piped()];
+    let [input_pipe, output, errors] = pipes;
+    let mut child = command.stdin(input_pipe).stdout(output).stderr(errors).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Validates files in a directory: the exit code, and what was said.
+fn validate(files: &[(&str, &[u8])]) -> (Option<i32>, String) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("m")).unwrap();
+    for (name, bytes) in files {
+        fs::write(dir.path().join("m").join(name), bytes).unwrap();
+    }
+    let output = bootcode(dir.path(), &["validate", "-f", "m"], b"");
+    (output.status.code(), format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output)))
+}
+
+#[test]
+fn every_fault_has_file_line_and_column() {
+    let edit = |from: &str, to: &str| MACHINE.replace(from, to).into_bytes();
+    let elsewhere = edit("10.0.0.11", "10.0.1.11");
+    let same_mac = [MACHINE, &MACHINE.replace("node-1", "node-2").replace("0.11", "0.12")].join("---\n");
+    let same_name = [MACHINE, &MACHINE.replace(":01", ":02").replace("0.11", "0.12")].join("---\n");
+    for (what, machine, expected) in [
+        ("an unknown key", edit("network:", "netwrok:"), &["m/b.yaml:6:", "did you mean `network`"][..]),
+        (
+            "a bad MAC",
+            edit("52:54:00:00:00:01", "52:54:00:00:00:0g"),
+            &["m/b.yaml:6:23", "52:54:00:00:00:0g"],
+        ),
+        ("an address elsewhere", elsewhere, &["m/b.yaml:6:", "10.0.1.11", "10.0.0.0/24"]),
+        ("no such network", edit("network: lab", "network: lba"), &["m/b.yaml:6:", "lba"]),
+        (
+            "no such kind",
+            edit("kind: Hardware", "kind: Hardwear"),
+            &["m/b.yaml:2:7", "did you mean `Hardware`"],
+        ),
+        ("a MAC twice", same_mac.into_bytes(), &["m/b.yaml:13:", "52:54:00:00:00:01", "node-1"]),
+        ("a name twice", same_name.into_bytes(), &["m/b.yaml:10:", "declared twice", "m/b.yaml:1"]),
+        ("no YAML", b"a: [".to_vec(), &["m/b.yaml:1:", "no valid YAML"]),
+        ("no text", b"a: 1\n  \xff".to_vec(), &["m/b.yaml:2:3", "UTF-8"]),
+    ] {
+        let (code, said) = validate(&[("a.yaml", NETWORK.as_bytes()), ("b.yaml", &machine)]);
+        assert_eq!(code, Some(65), "{what}: {said}");
+        for part in expected {
+            assert!(said.contains(part), "{what}: `{part}` is not in: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_hundred_faults_are_listed_at_once_and_across_files() {
+    let many = |from: usize| -> String {
+        let one =
+            |n: usize| format!("{}---\n", NETWORK.replace("lab", &format!("n{n}")).replace("cidr", "cdir"));
+        (from..from + 50).map(one).collect()
+    };
+    let (code, said) = validate(&[("a.yaml", many(0).as_bytes()), ("b.yaml", many(50).as_bytes())]);
+    assert_eq!(code, Some(65));
+    assert_eq!(said.matches("unknown key `cdir`").count(), 100, "{said}");
+    assert!(said.contains("m/a.yaml:4:8") && said.contains("m/b.yaml:4:8"), "{said}");
+    assert!(said.ends_with("faults to mend\n"), "{said}");
+}
+
+#[test]
+fn what_holds_no_documents_is_told() {
+    for (what, files, code, expected) in [
+        ("no file", &[][..], 66, "no .yaml or .yml file"),
+        ("no document file", &[("notes.txt", &b"x"[..])][..], 66, "no .yaml or .yml file"),
+        ("a hidden file", &[(".a.yaml", NETWORK.as_bytes())], 66, "no .yaml or .yml file"),
+        ("an empty file", &[("a.yaml", b"")], 65, "no document"),
+        ("a comment", &[("a.yaml", b"# nothing\n---\n")], 65, "no document"),
+    ] {
+        let (got, said) = validate(files);
+        assert_eq!(got, Some(code), "{what}: {said}");
+        assert!(said.contains(expected), "{what}: {said}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let output = bootcode(dir.path(), &["validate", "-f", "nope"], b"");
+    assert_eq!(output.status.code(), Some(66));
+    assert!(stderr(&output).contains("nope cannot be read"), "{output:?}");
+}
+
+#[test]
+fn standard_input_and_several_paths_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("network.yaml"), NETWORK).unwrap();
+    let output = bootcode(dir.path(), &["validate", "-f", "network.yaml", "-f", "-"], MACHINE.as_bytes());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.stdout, b"2 documents in 2 files are valid\n");
+    let output = bootcode(dir.path(), &["validate", "-f", "-"], MACHINE.as_bytes());
+    assert!(stderr(&output).contains("standard input:6:"), "its network is missing: {output:?}");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_told_and_how_to_name_another() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "no socket").unwrap();
+    for (arguments, code, expected) in [
+        (&["--server", "unix:none.sock", "get", "hardware"][..], 69, "is bootcode-server running?"),
+        (&["--server", "unix:file", "get", "hardware"], 69, "is bootcode-server running?"),
+        (&["--server", "http://127.0.0.1:1", "get", "hardware"], 69, "is bootcode-server running?"),
+        (&["--server", "nonsense", "get", "hardware"], 64, "unix:PATH"),
+        (&["get", "nonsense"], 64, "use network, profile"),
+        (&["frobnicate"], 64, "frobnicate"),
+        (&[], 64, "Usage"),
+    ] {
+        let output = bootcode(dir.path(), arguments, b"");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
+        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
