@@ -8,7 +8,11 @@ use std::{
 use bytes::Bytes;
 use hyper::header;
 use sha2::{Digest as _, Sha256};
-use tokio::{fs, sync::mpsc};
+use tokio::{
+    fs,
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 
 use super::{
     image_config::ImageConfig,
@@ -246,23 +250,25 @@ impl Registry {
         fs::rename(&partial, path).await.map_err(directory)
     }
 
-    /// A manifest or configuration, verified.
+    /// A manifest or configuration, verified. A server that is starting again is waited for as long as for a layer.
     async fn document(&self, path: &str, digest: Sha256Digest) -> Result<Vec<u8>, PullError> {
-        use crate::image::{http, limits as fetching};
         let url = self.url(path)?;
-        let accept = [(header::ACCEPT, ACCEPT.to_owned())];
-        let http = |source| PullError::Http { source };
-        let mut response = http::get(&url, &accept, fetching::CONNECT, fetching::IDLE).await.map_err(http)?;
-        if response.status() != 200 {
-            return Err(PullError::Refused { url: url.to_string(), status: response.status() });
-        }
-        let mut whole = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(http)? {
-            if whole.len() + chunk.len() > limits::MANIFEST_BYTES {
-                return Err(PullError::TooLong { url: url.to_string(), bound: limits::MANIFEST_BYTES });
+        let policy = FetchPolicy::default();
+        let (begin, mut pause) = (Instant::now(), policy.backoff / 16);
+        let whole = loop {
+            let failure = match document_once(&url, &policy).await {
+                Ok(whole) => break whole,
+                Err(failure @ PullError::Http { .. }) => failure,
+                Err(failure @ PullError::Refused { status: 408 | 425 | 429 | 500..=599, .. }) => failure,
+                Err(failure) => return Err(failure),
+            };
+            if begin.elapsed() + pause > policy.reconnect {
+                return Err(failure);
             }
-            whole.extend_from_slice(&chunk);
-        }
+            tracing::warn!(%url, %failure, "asking again");
+            sleep(pause).await;
+            pause = (pause * 2).min(policy.backoff);
+        };
         let found = Sha256Digest::new(Sha256::digest(&whole).into());
         if found != digest {
             return Err(PullError::Digest { url: url.to_string(), found });
@@ -278,6 +284,24 @@ impl Registry {
     }
 }
 
+async fn document_once(url: &HttpUrl, policy: &FetchPolicy) -> Result<Vec<u8>, PullError> {
+    let accept = [(header::ACCEPT, ACCEPT.to_owned())];
+    let http = |source| PullError::Http { source };
+    let mut response =
+        crate::image::http::get(url, &accept, policy.connect, policy.idle).await.map_err(http)?;
+    if response.status() != 200 {
+        return Err(PullError::Refused { url: url.to_string(), status: response.status() });
+    }
+    let mut whole = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(http)? {
+        if whole.len() + chunk.len() > limits::MANIFEST_BYTES {
+            return Err(PullError::TooLong { url: url.to_string(), bound: limits::MANIFEST_BYTES });
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole)
+}
+
 /// As Go, and so every registry, names it.
 const fn architecture() -> &'static str {
     if cfg!(target_arch = "x86_64") {
@@ -286,5 +310,57 @@ const fn architecture() -> &'static str {
         "arm64"
     } else {
         std::env::consts::ARCH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_is_killed_under_a_manifest_is_asked_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let registry = Registry::new(
+            format!("http://{}", listener.local_addr().unwrap()).parse().unwrap(),
+            "/nonexistent".into(),
+        );
+        let answers = [
+            "",
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}",
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+        ];
+        let serving = async {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        };
+        let digest = Sha256Digest::new(Sha256::digest(b"{}").into());
+        let (whole, ()) = tokio::join!(registry.document("/v2/wipe/manifests/x", digest), serving);
+        assert_eq!(whole.unwrap(), b"{}");
+    }
+
+    #[tokio::test]
+    async fn an_image_that_is_not_there_is_not_asked_for_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let registry = Registry::new(
+            format!("http://{}", listener.local_addr().unwrap()).parse().unwrap(),
+            "/nonexistent".into(),
+        );
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        };
+        let digest = Sha256Digest::new([0; 32]);
+        let (refused, ()) = tokio::join!(registry.document("/v2/wipe/manifests/x", digest), serving);
+        assert!(matches!(refused, Err(PullError::Refused { status: 404, .. })), "{refused:?}");
     }
 }
