@@ -131,19 +131,25 @@ impl Applier {
     /// See [`ApplyError`]; then nothing was applied.
     pub async fn apply(&self, files: &[(String, String)], origin: Origin) -> Result<Done, ApplyError> {
         let _turn = self.one_at_a_time.lock().await;
-        let mut first = None;
+        let (mut first, mut again) = (None, Again::Conflict);
         for _ in 0..TRIES {
             let (diff, written) = self.try_apply(files, origin).await?;
             // Where an answer was lost, the second look finds nothing left to do: what the first one found was done.
             let first = first.get_or_insert(diff);
-            if let Some(revision) = written {
-                for id in first.created.iter().filter(|id| id.kind == Kind::Workflow) {
-                    self.engine.refresh(&id.name).await?;
+            match written {
+                Ok(revision) => {
+                    for id in first.created.iter().filter(|id| id.kind == Kind::Workflow) {
+                        self.engine.refresh(&id.name).await?;
+                    }
+                    return Ok(Done { diff: first.clone(), revision });
                 }
-                return Ok(Done { diff: first.clone(), revision });
+                Err(why) => again = why,
             }
         }
-        Err(ApplyError::Contended)
+        Err(match again {
+            Again::Conflict => ApplyError::Contended,
+            Again::Lost => StoreError::Unknown.into(),
+        })
     }
 
     /// Deletes a document that nothing refers to; the revision at which it is gone.
@@ -171,12 +177,12 @@ impl Applier {
         Err(ApplyError::Contended)
     }
 
-    /// What there is to change, and the revision that holds it; none where somebody else was first or the answer was lost.
+    /// What there is to change, and the revision that holds it, or why to look again.
     async fn try_apply(
         &self,
         files: &[(String, String)],
         origin: Origin,
-    ) -> Result<(Diff, Option<Revision>), ApplyError> {
+    ) -> Result<(Diff, Result<Revision, Again>), ApplyError> {
         let (existing, mut revision) = self.existing().await?;
         let documents: Vec<Document> = existing.values().map(|(document, _)| document.clone()).collect();
         let set = validate(files, &documents, origin).map_err(ApplyError::Faults)?;
@@ -213,11 +219,12 @@ impl Applier {
         for batch in batches.full.into_iter().chain([batches.open]).filter(|batch| !batch.puts.is_empty()) {
             match self.store.commit(batch).await {
                 Ok(Commit::Done(done)) => revision = done,
-                Ok(Commit::Conflict { .. }) | Err(StoreError::Unknown) => return Ok((diff, None)),
+                Ok(Commit::Conflict { .. }) => return Ok((diff, Err(Again::Conflict))),
+                Err(StoreError::Unknown) => return Ok((diff, Err(Again::Lost))),
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok((diff, Some(revision)))
+        Ok((diff, Ok(revision)))
     }
 
     /// What creates a new Workflow's log.
@@ -292,6 +299,14 @@ impl Applier {
         }
         Ok((existing, revision))
     }
+}
+
+/// Why an apply begins again.
+enum Again {
+    /// Somebody else was first.
+    Conflict,
+    /// The store lost its answer.
+    Lost,
 }
 
 /// Batches within the bounds of a store, in order.

@@ -25,6 +25,7 @@ pub(crate) fn raise() {
                 "few open files are allowed: some thousand machines at once need LimitNOFILE= or `ulimit -Hn`"
             );
         }
+        Ok((from, to)) if from == to => tracing::debug!(to, "open files that are allowed are enough"),
         Ok((from, to)) => tracing::info!(from, to, "open files that are allowed were raised"),
         Err(error) => tracing::warn!(%error, "the number of open files that are allowed cannot be raised"),
     }

@@ -25,6 +25,8 @@ enum Meanwhile {
     Writes(Key),
     /// The commit is carried out and its answer lost.
     LosesTheAnswer,
+    /// The commit is not carried out and its answer lost.
+    LosesBoth,
     /// The commit is refused.
     Refuses,
 }
@@ -64,6 +66,7 @@ impl Store for Busy {
         let meanwhile = self.script.lock().unwrap().get(&number).cloned();
         match meanwhile {
             None => self.inner.commit(batch).await,
+            Some(Meanwhile::LosesBoth) => Err(StoreError::Unknown),
             Some(Meanwhile::Refuses) => Err(StoreError::Unavailable { message: "test".into() }),
             Some(Meanwhile::LosesTheAnswer) => {
                 self.inner.commit(batch).await.unwrap();
@@ -252,6 +255,11 @@ async fn a_lost_answer_is_looked_up() {
     let done = world.apply(&[&workflow("w1", "node-1")]).await.unwrap();
     assert_eq!(done.diff.created.len(), 1, "it is said to be created, as it was");
     assert_eq!(world.state("w1"), Some("Pending"));
+    for commit in 0..TRIES {
+        world.meanwhile(commit, Meanwhile::LosesBoth);
+    }
+    let error = world.apply(&[&machine("node-2", 12)]).await.unwrap_err();
+    assert!(matches!(error, ApplyError::Store(StoreError::Unknown)), "not for ever: {error}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::tables;
@@ -102,7 +102,13 @@ fn carry_out(
     }
     // A commit that failed may be found done after a restart: its frames can be on disk although the fsync failed.
     transaction.commit().map_err(|error| {
-        tracing::error!(%error, "a commit failed; is the disk full?");
+        // The frame that makes a transaction count is the last one: where there was no room for all, it is not there.
+        if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+            return StoreError::Unavailable {
+                message: "its disk is full; make room and try again".to_owned(),
+            };
+        }
+        tracing::error!(%error, "a commit failed");
         StoreError::Unknown
     })
 }
@@ -136,6 +142,7 @@ impl Job {
 fn copy(failure: &StoreError) -> StoreError {
     match failure {
         StoreError::Unknown => StoreError::Unknown,
+        StoreError::Unavailable { message } => StoreError::Unavailable { message: message.clone() },
         other => StoreError::Unavailable { message: other.to_string() },
     }
 }
