@@ -22,7 +22,10 @@ pub fn disk_names(roots: &Roots) -> io::Result<Vec<String>> {
     // Where it cannot be read, "no disks" would be a dangerous answer.
     fs::read_dir(&block)?;
     let is_disk = |name: &String| {
-        !NOT_DISKS.iter().any(|prefix| name.starts_with(prefix)) && size_bytes(&block.join(name)) > 0
+        let sys = block.join(name);
+        // One path of an NVMe disk with several has no node of its own (`nvme0c0n1`): it is reached through the disk's.
+        let hidden = read(&sys.join("hidden")).as_deref() == Some("1");
+        !NOT_DISKS.iter().any(|prefix| name.starts_with(prefix)) && !hidden && size_bytes(&sys) > 0
     };
     Ok(list(&block).into_iter().filter(is_disk).collect())
 }

@@ -19,6 +19,9 @@ fn machine() -> (tempfile::TempDir, Roots) {
     block("vda", "vda1/partition", "1\n");
     block("nvme0n1", "size", "4096\n");
     block("nvme0n1", "wwid", "eui.0025385971b07b1b\n");
+    block("nvme0c0n1", "size", "4096\n");
+    block("nvme0c0n1", "hidden", "1\n");
+    block("vda", "hidden", "0\n");
     block("sda", "size", "0\n");
     block("loop0", "size", "100\n");
     write(roots.sys.join("class/dmi/id/product_serial"), "7XK2M3\n");
