@@ -1,0 +1,247 @@
+//! The command with a server, as an operator uses it. The server's program lies beside this one's.
+//!
+//! Runs where `BOOTCODE_REAL_PEERS` is 1 (`cargo xtask test` sets it); needs root, `ip` (iproute2) and `busybox`.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+const DOCUMENTS: &str = "apiVersion: bootcode/v1
+kind: Network
+metadata: {name: lab}
+spec: {cidr: 192.168.99.0/24, dhcp: {mode: authoritative}}
+---
+apiVersion: bootcode/v1
+kind: Hardware
+metadata: {name: node-1}
+spec:
+  interfaces: [{id: nic0, mac: 52:54:00:00:00:01, network: lab, ip: 192.168.99.11, netboot: true}]
+  storage: {disks: [{id: a, device: /dev/vda}]}
+---
+apiVersion: bootcode/v1
+kind: Template
+metadata: {name: debian}
+spec:
+  data: |
+    version: '0.1'
+    name: debian
+    global_timeout: 60
+    tasks:
+    - name: install
+      worker: '{{.device_1}}'
+      actions:
+      - {name: wipe, image: disk-wipe:v3, timeout: 9, volumes: ['/dev:/dev']}
+";
+const WORKFLOW: &str = "apiVersion: bootcode/v1
+kind: Workflow
+metadata: {name: install}
+spec: {template: debian, hardware: node-1}
+";
+
+/// Runs `body` on a thread with a network namespace that has a wire from `srv0` to the machine's `cli0`.
+fn on_a_wire(body: impl FnOnce() + Send + 'static) {
+    if std::env::var_os("BOOTCODE_REAL_PEERS").is_none_or(|value| value != "1") {
+        eprintln!("not run: BOOTCODE_REAL_PEERS is not 1");
+        return;
+    }
+    let wire = move || {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("a network namespace: run as root");
+        for arguments in [
+            "link set lo up",
+            "link add srv0 type veth peer name cli0 address 52:54:00:00:00:01",
+            "address add 192.168.99.1/24 dev srv0",
+            "link set srv0 up",
+            "link set cli0 up",
+        ] {
+            let status =
+                Command::new("ip").args(arguments.split(' ')).status().expect("iproute2 is installed");
+            assert!(status.success(), "ip {arguments}: {status}");
+        }
+        body();
+    };
+    std::thread::spawn(wire).join().unwrap();
+}
+
+struct Site {
+    dir: tempfile::TempDir,
+    server: Child,
+}
+
+impl Site {
+    /// With these documents in its directory.
+    fn new(machines: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["files", "osie", "ipxe", "images", "machines"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let config = "interfaces: [srv0]\ndata_dir: data\napi: {socket: api.sock}\nipxe: ipxe\nsources: [{dir: machines}]\n";
+        fs::write(dir.path().join("bootcode.yaml"), config).unwrap();
+        fs::write(dir.path().join("machines/all.yaml"), machines).unwrap();
+        let program = beside("bootcode-server");
+        let server = Command::new(&program).current_dir(dir.path()).stderr(Stdio::piped()).spawn();
+        let mut server = server.unwrap_or_else(|error| {
+            panic!("{}: {error}: `cargo build -p bootcode-server` makes it", program.display())
+        });
+        let mut log = BufReader::new(server.stderr.take().unwrap()).lines();
+        assert!(log.any(|line| line.unwrap().contains("serving http=")), "the server ended");
+        std::thread::spawn(move || log.for_each(drop));
+        Self { dir, server }
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bootcode"));
+        command.current_dir(self.dir.path()).env("BOOTCODE_SERVER", "unix:api.sock").args(line.split(' '));
+        command
+    }
+
+    /// The exit code, and what was said on both streams.
+    fn bootcode(&self, line: &str) -> (i32, String) {
+        let output = self.command(line).output().unwrap();
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert!(!text.contains("panicked"), "{line}: {text}");
+        (output.status.code().unwrap(), text)
+    }
+
+    /// Each command ends with this code and says this.
+    #[track_caller]
+    fn say(&self, commands: &[(&str, i32, &str)]) {
+        for (line, code, expected) in commands {
+            let (got, text) = self.bootcode(line);
+            assert_eq!(got, *code, "{line}: {text}");
+            assert!(text.contains(expected), "{line}: `{expected}` is not in: {text}");
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.dir.path().join(name), text).unwrap();
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn beside(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_bootcode")).with_file_name(name)
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    on_a_wire(|| {
+        let site = Site::new(DOCUMENTS);
+        site.say(&[
+            ("get hardware nope", 1, "there is no Hardware `nope`"),
+            ("timeline nope", 1, "there is no Hardware `nope`"),
+            ("logs nope", 1, "there is no Workflow `nope`"),
+            ("wait nope", 1, "there is no Workflow `nope`"),
+            ("delete network nope", 1, "there is no Network `nope`"),
+            ("release nope", 1, "there is no workflow nope"),
+            ("cancel nope", 1, "there is no workflow nope"),
+            ("retry nope", 1, "there is no workflow nope"),
+            ("get workflow", 0, "there is no Workflow"),
+            ("timeline node-1", 0, "nothing was seen of node-1 yet"),
+            ("apply -f machines", 0, "unchanged Network/lab"),
+            ("delete network lab", 1, "is needed by Hardware `node-1`"),
+        ]);
+    });
+}
+
+#[test]
+fn a_workflow_is_released_cancelled_and_never_run_twice() {
+    on_a_wire(|| {
+        let site = Site::new(&[DOCUMENTS, WORKFLOW].join("---\n"));
+        site.write("other.yaml", &WORKFLOW.replace("name: install", "name: other"));
+        site.write("changed.yaml", &WORKFLOW.replace("hardware:", "overwrite: any, hardware:"));
+        site.write("same.yaml", WORKFLOW);
+        site.say(&[
+            ("get workflow install", 0, "FreshStore"),
+            ("retry install", 1, "is Held"),
+            ("apply -f other.yaml", 1, "has the open workflow install"),
+            ("apply -f changed.yaml", 65, "changed.yaml:4:7"),
+            ("delete hardware node-1", 1, "is needed by Workflow `install`"),
+            ("delete workflow install", 1, "is Held"),
+        ]);
+        let mut waiting = site.command("wait install").stderr(Stdio::piped()).spawn().unwrap();
+        let mut told = BufReader::new(waiting.stderr.take().unwrap()).lines();
+        assert!(told.next().unwrap().unwrap().contains("bootcode release"), "a wait says what it waits for");
+        site.say(&[
+            ("release install", 0, "install is Pending"),
+            ("release install", 1, "is not held"),
+            ("retry install", 1, "only one that is Failed or TimedOut"),
+            ("logs install", 0, ""),
+            ("logs install --action nope", 1, "no action `nope`; it has wipe"),
+            ("cancel install", 0, "install is Cancelled"),
+            ("cancel install", 0, "install is Cancelled"),
+            ("retry install", 1, "is Cancelled"),
+            ("wait install", 1, "install is Cancelled: an operator cancelled it"),
+            ("logs install -f", 0, ""),
+            ("delete workflow install", 0, "deleted Workflow/install"),
+            ("apply -f same.yaml", 1, "its name is taken"),
+            ("apply -f other.yaml", 0, "created   Workflow/other"),
+        ]);
+        assert_eq!(waiting.wait().unwrap().code(), Some(1), "the wait ended with the workflow");
+    });
+}
+
+#[test]
+fn output_is_for_people_and_for_programs() {
+    on_a_wire(|| {
+        let site = Site::new(&[DOCUMENTS, WORKFLOW].join("---\n"));
+        let (_, table) = site.bootcode("get hardware");
+        assert_eq!(
+            table,
+            "NAME    MAC                ADDRESS        PROFILE\nnode-1  52:54:00:00:00:01  192.168.99.11\n"
+        );
+        let (_, json) = site.bootcode("get hardware -o json");
+        let items: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(items[0]["spec"]["interfaces"][0]["mac"], "52:54:00:00:00:01");
+        let (_, yaml) = site.bootcode("get hardware node-1 -o yaml");
+        site.write("again.yaml", &yaml);
+        site.say(&[("apply -f again.yaml", 0, "unchanged Hardware/node-1")]);
+        let (_, json) = site.bootcode("get workflow install -o json");
+        let workflow: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(workflow["status"]["state"], "Held");
+
+        let mut child = site
+            .command("get template -o yaml")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "a reader that went away is no failure: {said}");
+        assert_eq!(said, "");
+    });
+}
+
+#[test]
+fn a_timeline_is_aligned_and_follows_the_machine() {
+    on_a_wire(|| {
+        let site = Site::new(DOCUMENTS);
+        let mut following = site.command("timeline node-1 -f").stdout(Stdio::piped()).spawn().unwrap();
+        let udhcpc = "udhcpc -i cli0 -n -q -f -s /bin/true -t 5 -T 1";
+        let status = Command::new("busybox").args(udhcpc.split(' ')).stderr(Stdio::null()).status();
+        assert!(status.expect("busybox is installed").success(), "the machine got its address");
+        let mut live = BufReader::new(following.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let lines: Vec<String> = live.by_ref().take_while(|line| !line.contains("  Ack ")).collect();
+        following.kill().unwrap();
+        following.wait().unwrap();
+        for (line, name) in lines.iter().zip(["Discover", "Offer", "Request"]) {
+            assert_eq!(line.find(name), Some(14), "{lines:#?}");
+        }
+        assert!(lines[1].contains("192.168.99.11"), "{lines:#?}");
+        let (_, json) = site.bootcode("timeline node-1 -o json");
+        let first: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+        assert_eq!(first["event"], "Discover", "{json}");
+    });
+}
