@@ -7,7 +7,6 @@ mod error;
 mod images;
 mod interrupt;
 mod lab;
-mod local_boot;
 mod osie;
 mod run;
 mod setup;

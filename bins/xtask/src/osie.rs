@@ -1,9 +1,8 @@
-//! `cargo xtask osie`: the in-memory operating system in `target/osie`, and beside it what boots a machine's own disk.
+//! `cargo xtask osie`: the in-memory operating system in `target/osie`.
 
 use bootcode_osie::BuildOptions;
 
 use crate::error::{TaskError, with_causes};
-use crate::local_boot;
 use crate::workspace::Workspace;
 
 /// Builds what is out of date.
@@ -17,7 +16,6 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), TaskError> {
     options.cache.clone_from(&workspace.cache);
     let built =
         bootcode_osie::build(&options).map_err(|error| TaskError::Osie { message: with_causes(&error) })?;
-    local_boot::build(workspace)?;
     let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
     println!(
         "    kernel {} {}, initramfs {}, together {} of at most 40 MiB",
