@@ -8,7 +8,7 @@ use super::error::BuildError;
 use super::options::BuildOptions;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
-const PROFILE: &str = "osie";
+const PROFILE: &str = "machine";
 
 /// In cargo's target directory: cargo's own `osie` of that profile would stand where the finished files go.
 const DIRECTORY: &str = "static";

@@ -30,7 +30,7 @@ const UNPACKED_BYTES: u64 = 40 << 20;
 
 /// Where cargo puts static programs: beside those of OSIE, with which they share their dependencies.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
-const PROFILE: &str = "osie";
+const PROFILE: &str = "machine";
 
 /// Builds the images into `target/images`, and says what they are.
 ///
