@@ -1,6 +1,6 @@
 //! What the worker tells every action.
 
-use std::{fmt, fs::File, io::Read as _, path::PathBuf};
+use std::{collections::BTreeMap, fmt, fs::File, io::Read as _, path::PathBuf};
 
 use bootcode_worker::image::{HttpUrl, UrlParseError};
 
@@ -13,6 +13,9 @@ pub struct Environment {
     pub metadata: HttpUrl,
     /// What stands in the file that `BOOTCODE_TOKEN_FILE` names.
     pub token: Option<Token>,
+    /// `BOOTCODE_DISKS`: the node in this boot of each disk that this action may write, by the disk's id in the document, as a JSON
+    /// object. The server chose them and the worker made all others read-only; `None` where nobody says so.
+    pub disks: Option<BTreeMap<String, String>>,
     /// `BOOTCODE_WORKFLOW`, for the record that an installation leaves.
     pub workflow: String,
 }
@@ -47,6 +50,13 @@ pub enum EnvironmentError {
         #[source]
         source: std::io::Error,
     },
+    /// The disks are no JSON object of texts.
+    #[error("BOOTCODE_DISKS is not understood: {source}; an object of disk ids and nodes is expected")]
+    Disks {
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
     /// The token's file holds something else.
     #[error("BOOTCODE_TOKEN_FILE names {}, which holds no token: one line of visible ASCII is expected", path.display())]
     Token {
@@ -69,7 +79,9 @@ impl Environment {
         };
         let metadata = url.parse().map_err(|source| EnvironmentError::Url { name, source })?;
         let token = set("BOOTCODE_TOKEN_FILE").map(|path| Token::from_file(path.into())).transpose()?;
-        Ok(Self { metadata, token, workflow: set("BOOTCODE_WORKFLOW").unwrap_or_default() })
+        let disks = set("BOOTCODE_DISKS").map(|text| serde_json::from_str(&text)).transpose();
+        let disks = disks.map_err(|source| EnvironmentError::Disks { source })?;
+        Ok(Self { metadata, token, disks, workflow: set("BOOTCODE_WORKFLOW").unwrap_or_default() })
     }
 }
 
@@ -119,6 +131,16 @@ mod tests {
             read(&[("MIRROR_HOST", "a b")]),
             Err(EnvironmentError::Url { name: "MIRROR_HOST", .. })
         ));
+    }
+
+    #[test]
+    fn the_disks_are_those_that_were_handed_out() {
+        let host = ("MIRROR_HOST", "h");
+        assert_eq!(read(&[host]).unwrap().disks, None);
+        let disks = read(&[host, ("BOOTCODE_DISKS", r#"{"a":"/dev/vda"}"#)]).unwrap().disks.unwrap();
+        assert_eq!(disks, [("a".to_owned(), "/dev/vda".to_owned())].into());
+        assert_eq!(read(&[host, ("BOOTCODE_DISKS", "{}")]).unwrap().disks, Some(BTreeMap::new()));
+        assert!(matches!(read(&[host, ("BOOTCODE_DISKS", "a")]), Err(EnvironmentError::Disks { .. })));
     }
 
     #[test]

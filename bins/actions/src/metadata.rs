@@ -255,8 +255,12 @@ impl Metadata {
             sleep(pause).await;
             pause = (pause * 2).min(std::time::Duration::from_secs(4));
         };
-        serde_json::from_slice(&text)
-            .map_err(|source| MetadataError::Shape { url: environment.metadata.to_string(), source })
+        let mut metadata: Self = serde_json::from_slice(&text)
+            .map_err(|source| MetadataError::Shape { url: environment.metadata.to_string(), source })?;
+        if let (Some(storage), Some(disks)) = (&mut metadata.storage, &environment.disks) {
+            storage.limit(disks);
+        }
+        Ok(metadata)
     }
 
     /// Disks and layout.
@@ -282,6 +286,22 @@ impl Metadata {
     }
 }
 
+impl Storage {
+    /// Keeps the disks that this action was handed, each by its node in this boot, and their layouts. Which disk a document means is
+    /// decided once, by the server: a second opinion here could only be another one.
+    fn limit(&mut self, handed: &BTreeMap<String, String>) {
+        let left_out = |disk: &DiskSpec| disk.keep || !handed.contains_key(&disk.id);
+        let not_ours: Vec<String> =
+            self.disks.iter().filter(|disk| left_out(disk)).map(|disk| disk.id.clone()).collect();
+        self.partitions.retain(|table| !not_ours.contains(&table.disk));
+        self.disks.retain(|disk| !left_out(disk));
+        for disk in &mut self.disks {
+            disk.device = handed.get(&disk.id).cloned();
+            disk.matching.clear();
+        }
+    }
+}
+
 impl std::fmt::Debug for PhoneHome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("PhoneHome(..)")
@@ -290,4 +310,37 @@ impl std::fmt::Debug for PhoneHome {
 
 fn gpt() -> String {
     "gpt".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_sees_the_disks_that_it_was_handed_and_no_other() {
+        let storage = |disks: serde_json::Value| -> Storage {
+            let tables = [("a", "root"), ("b", "data"), ("z", "none")]
+                .map(|(disk, id)| serde_json::json!({"disk": disk, "layout": [{"id": id, "size": "rest", "type": "linux"}]}));
+            serde_json::from_value(serde_json::json!({"disks": disks, "partitions": tables})).unwrap()
+        };
+        // What a document says of a disk may need udev's links, which the in-memory system has not.
+        let declared = serde_json::json!([
+            {"id": "a", "match": {"path": "/dev/disk/by-path/pci-0000:00:04.0"}}, {"id": "b", "device": "/dev/vdb"},
+            {"id": "c", "device": "/dev/vdc", "keep": true},
+        ]);
+        let limited = |handed: &[(&str, &str)]| {
+            let mut storage = storage(declared.clone());
+            storage.limit(&handed.iter().map(|(id, node)| ((*id).to_owned(), (*node).to_owned())).collect());
+            let disk = |disk: &DiskSpec| format!("{}={}", disk.id, disk.device.as_deref().unwrap_or("?"));
+            let disks: Vec<_> = storage.disks.iter().map(disk).collect();
+            let tables: Vec<_> = storage.partitions.iter().map(|table| table.disk.clone()).collect();
+            assert!(storage.disks.iter().all(|disk| disk.matching.is_empty()));
+            (disks.join(" "), tables.join(" "))
+        };
+        let text = |disks: &str, tables: &str| (disks.to_owned(), tables.to_owned());
+        assert_eq!(limited(&[("a", "/dev/vdd"), ("b", "/dev/vdb")]), text("a=/dev/vdd b=/dev/vdb", "a b z"));
+        assert_eq!(limited(&[("a", "/dev/vda")]), text("a=/dev/vda", "a z"));
+        assert_eq!(limited(&[("c", "/dev/vdc")]), text("", "z"), "a kept disk is never handed out");
+        assert_eq!(limited(&[]), text("", "z"));
+    }
 }

@@ -179,3 +179,38 @@ async fn drain(serving: impl Future<Output = std::io::Result<()>>, cancel: Cance
         () = late => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, future::pending};
+
+    use axum::routing::post;
+    use futures_util::stream;
+
+    use super::*;
+
+    async fn answer(body: Body) -> StatusCode {
+        let sizes = Router::new().route("/", post(|body: String| async move { body.len().to_string() }));
+        let router = sizes.layer(middleware::from_fn(whole_body));
+        router.oneshot(Request::post("/").body(body).unwrap()).await.unwrap().status()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_comes_whole_and_in_time_or_not_at_all() {
+        let never = stream::once(pending::<Result<&'static str, Infallible>>());
+        let drop_by_drop = stream::unfold((), |()| async {
+            tokio::time::sleep(BODY / 3).await;
+            Some((Ok::<_, Infallible>("x"), ()))
+        });
+        for (what, body, status) in [
+            ("none", Body::empty(), StatusCode::OK),
+            ("a whole one", Body::from("hello"), StatusCode::OK),
+            ("as large as it may be", Body::from(vec![b' '; WORKER_BODY_BYTES]), StatusCode::OK),
+            ("larger", Body::from(vec![b' '; WORKER_BODY_BYTES + 1]), StatusCode::PAYLOAD_TOO_LARGE),
+            ("one that never comes", Body::from_stream(never), StatusCode::REQUEST_TIMEOUT),
+            ("one that never ends", Body::from_stream(drop_by_drop), StatusCode::REQUEST_TIMEOUT),
+        ] {
+            assert_eq!(answer(body).await, status, "{what}");
+        }
+    }
+}

@@ -200,7 +200,9 @@ pub enum StoreError {
         message: String,
     },
     /// The answer to a commit was lost.
-    #[error("the store lost the answer to a commit; whether it was carried out is unknown: look, and do it again; the server's log says why")]
+    #[error(
+        "the store lost the answer to a commit; whether it was carried out is unknown: look, and do it again; the server's log says why"
+    )]
     Unknown,
     /// The batch is larger than the bounds of `limits`.
     #[error("a batch of {operations} operations and {bytes} bytes is over the bound")]

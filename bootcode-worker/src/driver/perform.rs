@@ -211,6 +211,7 @@ async fn spec(
     environment.extend([
         ("BOOTCODE_METADATA_URL".to_owned(), parts.settings.metadata_url.clone()),
         ("BOOTCODE_TOKEN_FILE".to_owned(), TOKEN_IN_CONTAINER.to_owned()),
+        ("BOOTCODE_DISKS".to_owned(), disks_by_id(assignment)),
         ("BOOTCODE_WORKFLOW".to_owned(), assignment.workflow.clone()),
         ("BOOTCODE_ACTION".to_owned(), assignment.action.clone()),
         ("BOOTCODE_ATTEMPT".to_owned(), assignment.attempt.to_string()),
@@ -224,6 +225,12 @@ async fn spec(
         volumes,
         namespaces: assignment.namespaces.clone(),
     })
+}
+
+/// What `BOOTCODE_DISKS` says: the writable disks as a JSON object, the node in this boot by the disk's id.
+fn disks_by_id(assignment: &Assignment) -> String {
+    let nodes = assignment.writable.iter().map(|disk| (disk.id.clone(), disk.device.clone().into()));
+    serde_json::Value::Object(nodes.collect()).to_string()
 }
 
 fn image(assignment: &Assignment) -> ImageRef {
