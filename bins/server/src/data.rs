@@ -9,7 +9,7 @@ use std::{
 
 /// The data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("data_dir: {} cannot be {what}: {source}", path.display())]
+#[error("data_dir: {} cannot be {what}: {source}{}", path.display(), remedy(source))]
 pub struct DataError {
     /// What was tried.
     pub what: &'static str,
@@ -18,6 +18,17 @@ pub struct DataError {
     /// The cause.
     #[source]
     pub source: io::Error,
+}
+
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; give the server's user the right to, or configure another directory"
+        }
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "; configure another directory",
+        io::ErrorKind::StorageFull => "; make room",
+        _ => "",
+    }
 }
 
 /// The server's own directory, readable by its user only.
