@@ -55,7 +55,17 @@ pub(crate) async fn bind_machines(address: SocketAddr) -> Result<(TcpListener, S
 #[derive(Debug)]
 pub(crate) struct OperatorSocket {
     listener: UnixListener,
-    path: PathBuf,
+    file: SocketFile,
+}
+
+/// A socket's name in the file system.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 /// Opens the operators' socket for its user and group; a socket that a killed server left is replaced, a live one is not.
@@ -78,17 +88,19 @@ pub(crate) async fn bind_operators(path: &Path) -> Result<OperatorSocket, Server
         fs::remove_file(path).map_err(failed)?;
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
+    let file = SocketFile(path.to_owned());
     fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(failed)?;
-    Ok(OperatorSocket { listener, path: path.to_owned() })
+    Ok(OperatorSocket { listener, file })
 }
 
 impl OperatorSocket {
     /// Serves until cancelled.
     pub(crate) async fn serve(self, router: Router, cancel: CancellationToken) {
+        let Self { listener, file } = self;
         let stop = cancel.clone().cancelled_owned();
-        let serving = axum::serve(self.listener, router.into_make_service()).with_graceful_shutdown(stop);
+        let serving = axum::serve(listener, router.into_make_service()).with_graceful_shutdown(stop);
         drain(serving.into_future(), cancel).await;
-        let _ = fs::remove_file(&self.path);
+        drop(file);
     }
 }
 

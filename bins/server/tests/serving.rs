@@ -97,6 +97,7 @@ fn a_watched_directory_is_applied_whole_or_not_at_all() {
         for fault in ["a.yaml:4:8: spec: unknown key `cdir`", "b.yaml:5:"] {
             assert!(ended.said.contains(fault), "{fault}: {}", ended.said);
         }
+        assert!(!place.path("api.sock").exists(), "a start that failed leaves no socket");
 
         place.write("machines/a.yaml", NETWORK);
         place.write("machines/b.yaml", MACHINE);
