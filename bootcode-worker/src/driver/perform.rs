@@ -252,3 +252,21 @@ fn write_token(path: &std::path::Path, token: &str) -> io::Result<()> {
     let mut file = options.write(true).create(true).truncate(true).mode(0o400).open(path)?;
     file.write_all(token.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use bootcode_core::workflow::WritableDisk;
+
+    use super::*;
+
+    #[test]
+    fn an_action_is_told_its_disks_by_their_ids() {
+        let disk = |id: &str, device: &str| WritableDisk { id: id.into(), device: device.into() };
+        let writable = vec![disk("a", "/dev/vdb"), disk("with \"quotes\"", "/dev/nvme0n1")];
+        let assignment = Assignment { writable, ..crate::agent::tests::assignment("wipe") };
+        let told: std::collections::BTreeMap<String, String> =
+            serde_json::from_str(&disks_by_id(&assignment)).unwrap();
+        let expected = [("a", "/dev/vdb"), ("with \"quotes\"", "/dev/nvme0n1")];
+        assert_eq!(told, expected.map(|(id, node)| (id.to_owned(), node.to_owned())).into());
+    }
+}

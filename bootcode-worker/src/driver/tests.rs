@@ -145,6 +145,7 @@ async fn actions_get_their_environment_token_and_shared_directory() {
         ("BOOTCODE_WORKFLOW", "install-node-1"),
         ("BOOTCODE_ACTION", "action-0"),
         ("BOOTCODE_ATTEMPT", "1"),
+        ("BOOTCODE_DISKS", "{}"),
     ] {
         assert_eq!(spec.environment.get(name).map(String::as_str), Some(value));
     }
