@@ -58,7 +58,8 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), TaskError> {
     }
 
     let layout = Layout::open(workspace.images())?;
-    let scratch = workspace.target.join("images.partial");
+    // Of this run alone: two labs at once must not write each other's layers.
+    let scratch = workspace.target.join(format!("images.partial-{}", std::process::id()));
     fs::create_dir_all(&scratch).map_err(TaskError::file("making", &scratch))?;
     let actions = Layer::write(&actions, &scratch)?;
     let mkfs = Layer::write(&mkfs, &scratch)?;
