@@ -26,7 +26,8 @@ pub(super) fn fits(disk: &Disk, found: &DiskReport) -> Result<bool, String> {
 }
 
 fn size_range(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
-    parse_size_range(text).ok_or_else(|| format!("`{text}` is no size: write 400GB..1TB, ..1TB, 400GB.. or 400GB"))
+    parse_size_range(text)
+        .ok_or_else(|| format!("`{text}` is no size: write 400GB..1TB, ..1TB, 400GB.. or 400GB"))
 }
 
 fn same(found: Option<&str>, wanted: &str) -> bool {
