@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -44,6 +44,12 @@ impl DataDir {
     /// See [`DataError`].
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("made", path))?;
+        let mode = fs::metadata(path).map_err(failed("read", path))?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            // Not mended by itself: somebody may have named a directory that others need.
+            let (path, mode) = (path.display(), format!("{mode:o}"));
+            tracing::warn!(%path, mode, "others than the server's user may look into data_dir: `chmod 700` it");
+        }
         Ok(Self { path: path.to_owned() })
     }
 
