@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Event, Outcome, Recorded, State,
+    Event, FailureReason, Outcome, Recorded, State,
     state::{ActionPhase, ActionState, Open, Phase, Plan, Seen},
 };
 
@@ -85,9 +85,7 @@ impl State {
             Event::ActionInterrupted { index, .. } => {
                 self.open = None;
                 if let Some(action) = self.action_mut(*index) {
-                    action.phase = ActionPhase::Interrupted;
-                    action.interruptions += 1;
-                    "the machine restarted in its middle".clone_into(&mut action.message);
+                    action.interrupt("the machine restarted in its middle");
                 }
             }
             Event::Retried { from } => {
@@ -154,6 +152,9 @@ impl ActionState {
                 self.phase = ActionPhase::Succeeded;
                 self.message.clear();
             }
+            Outcome::Failed { reason: FailureReason::WorkerRestarted, message, .. } => {
+                self.interrupt(message)
+            }
             Outcome::Failed { message, .. } => self.fail(ActionPhase::Failed, message),
             Outcome::TimedOut { .. } => self.fail(ActionPhase::TimedOut, "it ran longer than its timeout"),
             Outcome::Cancelled if cancelling => {
@@ -162,6 +163,13 @@ impl ActionState {
             }
             Outcome::Cancelled => self.fail(ActionPhase::Failed, "the worker was stopped in its middle"),
         }
+    }
+
+    /// Neither its own failure nor its end: `on-interrupt` says what follows.
+    fn interrupt(&mut self, message: &str) {
+        self.phase = ActionPhase::Interrupted;
+        self.interruptions += 1;
+        message.clone_into(&mut self.message);
     }
 
     fn fail(&mut self, phase: ActionPhase, message: &str) {

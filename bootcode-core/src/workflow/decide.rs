@@ -132,10 +132,12 @@ impl Draft {
         let on_interrupt =
             self.state.action(index).map(|(_, action)| action.on_interrupt).unwrap_or_default();
         let interruptions = self.action_count(index, |action| action.interruptions);
+        let at = usize::try_from(index).unwrap_or(usize::MAX);
+        let why = self.state.actions.get(at).map(|action| action.message.clone()).unwrap_or_default();
         let message = match on_interrupt {
-            OnInterrupt::Fail => "the machine restarted in its middle, and on-interrupt is `fail`".to_owned(),
+            OnInterrupt::Fail => format!("{why}, and on-interrupt is `fail`"),
             OnInterrupt::Retry if interruptions > INTERRUPTIONS => {
-                format!("the machine restarted in its middle {interruptions} times")
+                format!("it was interrupted {interruptions} times; the last time {why}")
             }
             OnInterrupt::Retry => return,
         };
@@ -262,6 +264,7 @@ impl Draft {
                 self.push(Event::Succeeded { installation: self.state.installation.clone() });
             }
             ActionPhase::Succeeded => {}
+            ActionPhase::Interrupted => self.after_interruption(index),
             _ if failures <= retries => {}
             ActionPhase::TimedOut => self.push(Event::TimedOut { index: Some(index) }),
             _ => self.push(Event::Failed { index, message }),

@@ -117,6 +117,27 @@ fn a_restart_of_the_machine_interrupts_and_on_interrupt_decides() {
 }
 
 #[test]
+fn a_restart_of_the_worker_alone_interrupts_too() {
+    let restarted = || Outcome::Failed {
+        reason: crate::workflow::FailureReason::WorkerRestarted,
+        exit: None,
+        message: "the worker restarted".into(),
+        tail: String::new(),
+    };
+    let mut run = Run::of(&one(|_| ()));
+    for attempt in 1..=3 {
+        run.claim("boot-1");
+        let report = report(&run.state, 0, attempt, restarted());
+        assert_eq!(names(&run.end(restarted()).unwrap()), ["ActionEnded"], "attempt {attempt}");
+        let again = run.command(|_| Command::Report { worker: "node-1", report: &report });
+        assert_eq!(again, Ok(Vec::new()), "a repeated report is counted once");
+    }
+    run.claim("boot-1");
+    assert_eq!(names(&run.end(restarted()).unwrap()), ["ActionEnded", "Failed"]);
+    assert!(run.state.message.contains("interrupted 4 times"), "{}", run.state.message);
+}
+
+#[test]
 fn an_attempt_that_nobody_reports_is_given_up_after_its_deadline_and_a_grace() {
     let mut run = Run::of(&one(|_| ()));
     run.claim("boot-1");
