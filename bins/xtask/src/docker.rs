@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +30,8 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<(), TaskError> {
     }
     let dir = workspace.target.join("docker");
     fs::create_dir_all(&dir).map_err(TaskError::file("making", &dir))?;
+    let pid_file = dir.join("dockerd.pid");
+    forget_ended(&pid_file);
     let log_path = dir.join("dockerd.log");
     let log = File::create(&log_path).map_err(TaskError::file("writing", &log_path))?;
     let errors = log.try_clone().map_err(TaskError::file("writing", &log_path))?;
@@ -40,7 +43,7 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<(), TaskError> {
         .arg("--data-root")
         .arg(dir.join("data"))
         .arg("--pidfile")
-        .arg(dir.join("dockerd.pid"))
+        .arg(&pid_file)
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors)
@@ -64,6 +67,16 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<(), TaskError> {
         missing: format!("a Docker engine: dockerd does not come up:\n{}", tail(&said, 8)),
         remedy: "sudo systemctl start docker, or start dockerd by hand, as root".into(),
     })
+}
+
+/// Removes what a killed engine left: its number may be another process's by now, and a new engine would refuse to start.
+fn forget_ended(pid_file: &Path) {
+    let Ok(pid) = fs::read_to_string(pid_file) else { return };
+    let runs =
+        fs::read_to_string(format!("/proc/{}/comm", pid.trim())).is_ok_and(|name| name.trim() == "dockerd");
+    if !runs {
+        let _ = fs::remove_file(pid_file);
+    }
 }
 
 /// Whether an engine answers on the default socket.
