@@ -131,6 +131,31 @@ impl Client {
     }
 }
 
+/// Our codec and this client against a server that is not ours: what both sides of these tests agree upon is the standard.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_independent_server_understands_the_client_of_these_tests() {
+    let directory = tempfile::tempdir().unwrap();
+    for len in [513, 1468 * 8, 300_000] {
+        std::fs::write(directory.path().join(len.to_string()), content(len)).unwrap();
+    }
+    let server = async_tftp::server::TftpServerBuilder::with_dir_ro(directory.path()).unwrap();
+    let server = server.bind("127.0.0.1:0".parse().unwrap()).build().await.unwrap();
+    let address = server.listen_addr().unwrap();
+    let running = tokio::spawn(server.serve());
+    for (blksize, windowsize) in [(None, None), (Some(1468), None), (Some(1468), Some(8))] {
+        for len in [513, 1468 * 8, 300_000] {
+            let options = Options { blksize, windowsize, ..NONE };
+            let file = Client::new(address).await.fetch(&len.to_string(), options).await;
+            assert!(
+                file == Ok(content(len)),
+                "{len} bytes in blocks of {blksize:?}, windows of {windowsize:?}"
+            );
+        }
+    }
+    assert_eq!(Client::new(address).await.fetch("none", NONE).await, Err(1), "file not found");
+    running.abort();
+}
+
 fn started(file: &str) -> BootEventKind {
     BootEventKind::TftpStarted { file: file.to_owned() }
 }
