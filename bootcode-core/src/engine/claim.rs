@@ -5,7 +5,11 @@ use crate::{
     limits::INSTANCE_TOKEN_SECONDS,
     session::{Claims, Use},
     timeline::BootEventKind,
-    workflow::{Claim, Command, MachineAction, Phase, State, waits_because},
+    workflow::{
+        Claim, Command, MachineAction, Phase, State,
+        guard::{Guard, holds},
+        waits_because,
+    },
 };
 
 /// When to ask again after an answer that was waited for already.
@@ -50,7 +54,7 @@ impl Engine {
     /// Hands out the next attempt of a workflow, or the one that is under way in this boot.
     async fn advance(&self, caller: &Caller, workflow: &str) -> Result<Option<Next>, EngineError> {
         let state = self.load(workflow).await?;
-        if !state.phase.is_open() {
+        if !state.phase.is_open() && holds(Guard::NothingAfterTheEnd) {
             return Ok(None);
         }
         let next =
@@ -83,6 +87,9 @@ impl Engine {
     /// found is older than what that one wrote: a disk that was blank then may hold a system now. The next boot looks anew.
     fn wrote_in_this_boot(&self, caller: &Caller, state: &State) -> Option<String> {
         let machine = &caller.hardware.name;
+        if !holds(Guard::LookedAtAnew) {
+            return None;
+        }
         if !state.writes() || state.is_held() || state.open.is_some() || !state.armed_on(machine).is_empty() {
             return None;
         }

@@ -9,7 +9,10 @@ use crate::{
     clock::Timestamp,
     limits::DECIDE_ROUNDS,
     store::{Append, Batch, Commit, Entry, StoreError},
-    workflow::{Command, Event, Recorded, State, decide},
+    workflow::{
+        Command, Event, Recorded, State, decide,
+        guard::{Guard, holds},
+    },
 };
 
 /// What a command did.
@@ -23,12 +26,19 @@ pub(super) struct Done {
 impl Engine {
     /// Decides `command` on what the log says now and makes its events durable before this returns (I4).
     pub(super) async fn command(&self, workflow: &str, command: Command<'_>) -> Result<Done, EngineError> {
+        let mut stale = None;
         for _ in 0..DECIDE_ROUNDS {
             let state = self.load(workflow).await?;
             let now = self.parts.clock.now();
-            let events = decide(&state, command.clone(), now)?;
+            let events = match stale.take() {
+                Some(events) => events,
+                None => decide(&state, command.clone(), now)?,
+            };
             if events.is_empty() {
                 return Ok(Done { state, changed: false });
+            }
+            if !holds(Guard::DecidedAgain) {
+                stale = Some(events.clone());
             }
             let (append, recorded) = entries(&state, events, now)?;
             let batch = Batch { appends: vec![append.clone()], ..Batch::default() };
@@ -44,6 +54,7 @@ impl Engine {
         match self.parts.store.commit(batch).await {
             Ok(Commit::Done(_)) => Ok(true),
             Ok(Commit::Conflict { .. }) => Ok(false),
+            Err(StoreError::Unknown) if !holds(Guard::LostAnswerLookedFor) => Ok(true),
             Err(StoreError::Unknown) => {
                 let read = self.parts.store.read(&own.log, own.after + 1).await?;
                 let kept = read.iter().map(|entry| &entry.value).take(own.entries.len());

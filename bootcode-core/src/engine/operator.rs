@@ -12,7 +12,10 @@ use crate::{
     source::{SourceError, Work, WorkSource},
     store::{Batch, Expect, Key},
     template::WorkflowSpec,
-    workflow::{Command, Hold, Recorded, Rejection, State, Status, decide},
+    workflow::{
+        Command, Hold, Recorded, Rejection, State, Status, decide,
+        guard::{Guard, holds},
+    },
 };
 
 /// The kind of the document that names the one open workflow of a machine that writes: `WritingWorkflow/<machine>`.
@@ -81,7 +84,8 @@ impl Engine {
             return Ok((Batch::default(), state, Vec::new()));
         }
         let mut batch = Batch::default();
-        if new.spec.actions().any(|(_, action)| action.writes_disks()) {
+        let writes = new.spec.actions().any(|(_, action)| action.writes_disks());
+        if writes && holds(Guard::OneWriterAMachine) {
             self.reserve(new, &mut batch).await?;
         }
         let (append, recorded) = entries(&state, events, now)?;

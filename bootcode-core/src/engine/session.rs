@@ -16,7 +16,10 @@ use crate::{
     source::HardwareKey,
     store::{Batch, Commit, Expect, Key, StoreError, Stored},
     timeline::{BootEventKind, Reason},
-    workflow::{Command, Hello, Hold, Inventory, Machine, Session},
+    workflow::{
+        Command, Hello, Hold, Inventory, Machine, Session,
+        guard::{Guard, holds},
+    },
 };
 
 /// The kind of the document that keeps a machine's session: `BootSession/<machine>`.
@@ -120,10 +123,15 @@ impl Engine {
                 && known.token == claims.id
             {
                 let same = known.nonce == hello.nonce && known.boot_id == hello.boot_id;
-                return if same { Ok((known.clone(), false)) } else { Err(refused(Reason::TokenUsed)) };
+                return if same || !holds(Guard::BootTokenOnce) {
+                    Ok((known.clone(), false))
+                } else {
+                    Err(refused(Reason::TokenUsed))
+                };
             }
             let mut earlier = known.as_ref().map(|known| known.earlier.clone()).unwrap_or_default();
-            if earlier.iter().any(|redeemed| redeemed.token == claims.id) {
+            let used = earlier.iter().any(|redeemed| redeemed.token == claims.id);
+            if used && holds(Guard::BootTokenOnce) {
                 return Err(refused(Reason::TokenUsed));
             }
             if claims.expires < now {
@@ -173,7 +181,10 @@ impl Engine {
         let session = stored
             .as_ref()
             .and_then(read)
-            .filter(|session| session.token == claims.id && session.boot_id == claims.bound)
+            .filter(|session| {
+                (session.token == claims.id && session.boot_id == claims.bound)
+                    || !holds(Guard::SessionOfThisBoot)
+            })
             .ok_or_else(|| refused(Reason::BadToken))?;
         Ok(Caller { hardware: self.machine(&claims.hardware).await?, session })
     }

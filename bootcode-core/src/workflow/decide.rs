@@ -1,7 +1,9 @@
 //! The rules: which events a command adds to a workflow's log. Pure (I1); the engine appends what this returns.
 
 use super::{
-    Command, Event, Hold, Machine, Outcome, Recorded, Rejection, Report, State, disks, machine,
+    Command, Event, Hold, Machine, Outcome, Recorded, Rejection, Report, State, disks,
+    guard::{Guard, holds},
+    machine,
     state::{ActionPhase, seconds_after},
 };
 use crate::{
@@ -53,6 +55,9 @@ fn whole_deadline(state: &State, up_since: Timestamp) -> Option<Timestamp> {
 }
 
 fn with_grace(deadline: Timestamp, up_since: Timestamp) -> Timestamp {
+    if !holds(Guard::StartGrace) {
+        return deadline;
+    }
     deadline.max(seconds_after(up_since, START_GRACE_SECONDS))
 }
 
@@ -118,7 +123,9 @@ impl Draft {
             boot_id: machine.boot_id.to_owned(),
             inventory: machine.inventory.clone(),
         });
-        if let Some(open) = self.state.open.clone().filter(|open| open.worker == *worker) {
+        if let Some(open) = self.state.open.clone().filter(|open| open.worker == *worker)
+            && holds(Guard::BootInterrupts)
+        {
             let (index, attempt) = (open.index, open.attempt);
             self.push(Event::ActionInterrupted { index, attempt, boot_id: machine.boot_id.to_owned() });
             self.after_interruption(index);
@@ -148,29 +155,34 @@ impl Draft {
         self.expire();
         self.seen(machine);
         let worker = &machine.hardware.name;
-        if self.state.cancel_requested {
+        if self.state.cancel_requested && holds(Guard::CancelStops) {
             return self.stop_unstarted(worker);
         }
-        if !self.state.phase.is_open() || self.state.is_held() || self.state.open.is_some() {
+        if (!self.state.phase.is_open() && holds(Guard::NothingAfterTheEnd))
+            || (self.state.is_held() && holds(Guard::NothingWhileHeld))
+            || (self.state.open.is_some() && holds(Guard::OneOpenAttempt))
+        {
             return;
         }
         let Some((index, action)) = self
             .state
             .next()
-            .filter(|(index, task, _)| *index == next && task.worker == *worker)
+            .filter(|(index, task, _)| *index == next && (task.worker == *worker || !holds(Guard::OwnTask)))
             .map(|(index, _, action)| (index, action.clone()))
         else {
             return;
         };
         if let Some(deadline) = self.state.global_deadline()
             && deadline <= self.now
+            && holds(Guard::Deadlines)
         {
             return self.push(Event::TimedOut { index: None });
         }
         match self.admit(machine) {
             Err(reason) => return self.push(Event::Held { reason }),
             Ok(disks) => {
-                if action.writes_disks() && self.state.armed_on(worker).is_empty() && !disks.is_empty() {
+                let first = self.state.armed_on(worker).is_empty() && holds(Guard::DisksArmedFirst);
+                if action.writes_disks() && first && !disks.is_empty() {
                     self.push(Event::DisksArmed { worker: worker.clone(), disks });
                 }
             }
@@ -223,22 +235,23 @@ impl Draft {
 
     fn report(&mut self, worker: &str, report: &Report) -> Result<(), Rejection> {
         let (index, attempt) = (report.index, report.attempt);
-        let is_open = self
-            .state
-            .open
-            .as_ref()
-            .is_some_and(|open| open.index == index && open.attempt == attempt && open.worker == worker);
+        let is_open = self.state.open.as_ref().is_some_and(|open| {
+            open.index == index
+                && (open.attempt == attempt || !holds(Guard::ReportOfOpenAttempt))
+                && (open.worker == worker || !holds(Guard::ReportOfOwnMachine))
+        });
         let named = self.state.action(index).is_some_and(|(_, action)| action.name == report.action);
         if !(is_open && named) {
             let at = usize::try_from(index).unwrap_or(usize::MAX);
             let repeated =
                 self.state.actions.get(at).is_some_and(|action| action.reported.contains(&attempt));
-            return if repeated && named {
-                Ok(())
-            } else {
+            if !(repeated && named) {
                 let (workflow, action) = (self.state.name.clone(), report.action.clone());
-                Err(Rejection::StaleAttempt { workflow, action, attempt })
-            };
+                return Err(Rejection::StaleAttempt { workflow, action, attempt });
+            }
+            if holds(Guard::ReportOnce) {
+                return Ok(());
+            }
         }
         self.push(Event::ActionEnded {
             index,
@@ -252,7 +265,7 @@ impl Draft {
     }
 
     fn after_attempt(&mut self, index: u32) {
-        if self.state.cancel_requested {
+        if self.state.cancel_requested && holds(Guard::CancelStops) {
             return self.push(Event::Cancelled);
         }
         let at = usize::try_from(index).unwrap_or(usize::MAX);
@@ -265,7 +278,7 @@ impl Draft {
             }
             ActionPhase::Succeeded => {}
             ActionPhase::Interrupted => self.after_interruption(index),
-            _ if failures <= retries => {}
+            _ if failures <= retries || !holds(Guard::RetriesAreCounted) => {}
             ActionPhase::TimedOut => self.push(Event::TimedOut { index: Some(index) }),
             _ => self.push(Event::Failed { index, message }),
         }
@@ -273,7 +286,7 @@ impl Draft {
 
     fn tick(&mut self, up_since: Timestamp) {
         self.expire();
-        if !self.state.phase.is_open() {
+        if !self.state.phase.is_open() || !holds(Guard::Deadlines) {
             return;
         }
         let whole = whole_deadline(&self.state, up_since).is_some_and(|deadline| deadline <= self.now);
@@ -290,7 +303,8 @@ impl Draft {
 
     fn expire(&mut self) {
         let expires = self.state.plan.as_ref().map(|plan| plan.expires);
-        if self.state.phase.is_open() && !self.state.begun && expires.is_some_and(|at| at <= self.now) {
+        let over = expires.is_some_and(|at| at <= self.now) && holds(Guard::Expiry);
+        if self.state.phase.is_open() && !self.state.begun && over {
             self.push(Event::Expired);
         }
     }

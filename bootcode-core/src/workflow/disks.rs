@@ -1,6 +1,9 @@
 //! Which disks a workflow may write (I12). One pure function, asked on every path.
 
-use super::{Armed, DiskReport, Hold, Inventory, disk_match};
+use super::{
+    Armed, DiskReport, Hold, Inventory, disk_match,
+    guard::{Guard, holds},
+};
 use crate::{
     document::{Disk, Overwrite, Storage, WorkflowDocSpec},
     template::WorkflowSpec,
@@ -114,7 +117,8 @@ fn choose(disk: &Disk, declared: &WorkflowDocSpec, inventory: &Inventory) -> Res
         .find(|known_by| inventory.disks.iter().filter(|other| is_known_by(other, known_by)).count() == 1)
         .ok_or_else(|| mismatch(&disk.id, format!("nothing tells {} from the other disks", found.device)))?;
     let blank = found.blank && found.table_id.is_none();
-    if !blank && declared.overwrite != Overwrite::Any && !is_replaced(declared, &known_by, found) {
+    let named = declared.overwrite == Overwrite::Any || is_replaced(declared, &known_by, found);
+    if !blank && !named && holds(Guard::BlankOrNamed) {
         return Err(Hold::DiskNotBlank {
             disk: disk.id.clone(),
             device: found.device.clone(),

@@ -9,6 +9,7 @@ mod disks;
 mod event;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub(crate) mod guard;
 mod machine;
 mod service;
 mod state;
@@ -21,6 +22,8 @@ pub use command::{Command, Machine, Rejection};
 pub use decide::{decide, next_deadline};
 pub use disks::{installation, writable};
 pub use event::{Armed, Event, FailureReason, Hold, Recorded};
+#[cfg(any(test, feature = "testing"))]
+pub use guard::{Guard, without};
 pub use machine::verify;
 pub use service::{
     Assignment, Claim, DiskReport, Heartbeat, Hello, Inventory, LogChunk, MachineAction, Namespaces, Outcome,
