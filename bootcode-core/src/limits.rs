@@ -18,6 +18,8 @@ pub const YAML_REREAD_NODES: usize = 4_000_000;
 pub const YAML_DEPTH: usize = 64;
 /// Faults that are listed at once; more do not fit on a screen and usually have one cause.
 pub const FAULTS: usize = 200;
+/// Warnings that are listed at once. A fleet's machines are written alike, so the same few come again and again.
+pub const WARNINGS: usize = 200;
 /// Characters of a value that a fault repeats.
 pub const FAULT_VALUE_CHARS: usize = 60;
 /// Rounds of `range` in one template; a fleet's list has thousands, an endless loop has no end.

@@ -13,6 +13,9 @@ pub struct Diff {
     pub created: Vec<Id>,
     /// Documents that differ.
     pub changed: Vec<Changed>,
+    /// Stored documents that would go.
+    #[serde(default)]
+    pub deleted: Vec<Id>,
     /// Documents that are as they were.
     pub unchanged: Vec<Id>,
 }
@@ -55,11 +58,14 @@ impl Diff {
     /// Whether nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.created.is_empty() && self.changed.is_empty()
+        self.created.is_empty() && self.changed.is_empty() && self.deleted.is_empty()
     }
 }
 
-/// What applying `new` to `existing` changes. Nothing is deleted by an apply.
+/// What applying `new` to `existing` changes. Nothing is `deleted`: whoever knows what is to go ([`DocumentSet::obsolete`], a directory
+/// that says `prune`) adds it.
+///
+/// [`DocumentSet::obsolete`]: super::DocumentSet::obsolete
 pub fn diff<'a>(
     existing: impl IntoIterator<Item = &'a Document>,
     new: impl IntoIterator<Item = &'a Document>,

@@ -62,6 +62,10 @@ pub struct HardwareSpec {
     pub vendor_data: Option<String>,
     /// What metadata serves besides.
     pub instance: Instance,
+    /// What a `tinkerbell.org/v1alpha1` document that this was read from said in its `spec`, as written: templates see it as
+    /// `.hardware.spec` and `.Hardware`. Nothing else reads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tinkerbell: Option<Value>,
     /// Reserved for BMCs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bmc: Option<BTreeMap<String, Value>>,

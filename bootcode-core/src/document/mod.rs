@@ -16,6 +16,7 @@ mod size;
 mod template;
 mod tree;
 mod workflow;
+mod writes;
 
 #[cfg(test)]
 mod tests;
@@ -40,5 +41,6 @@ pub use size::{parse_size, parse_size_range};
 pub use template::TemplateSpec;
 pub use tree::{TreeError, read_tree};
 pub use workflow::{Overwrite, WorkflowDocSpec};
+pub use writes::{Sight, Write, writes};
 
 pub use crate::yaml::{Fault, Faults};

@@ -2,13 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Document, HardwareSpec, Kind, NetworkSpec, SecretSpec, TemplateSpec, WorkflowDocSpec};
+use super::{Document, HardwareSpec, Id, Kind, NetworkSpec, SecretSpec, TemplateSpec, WorkflowDocSpec};
 use crate::yaml::{Fault, Node};
 
 /// Documents that were read together; kind and name occur once.
 #[derive(Debug, Clone, Default)]
 pub struct DocumentSet {
     pub(super) entries: Vec<Entry>,
+    pub(super) warnings: Vec<Fault>,
+    pub(super) obsolete: Vec<Id>,
 }
 
 /// A document with its file.
@@ -45,6 +47,19 @@ impl DocumentSet {
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// What was read and has no effect here, or another than where it came from, in the order of the places; nothing of it keeps the
+    /// documents from being applied. At most [`WARNINGS`](crate::limits::WARNINGS).
+    #[must_use]
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
+    }
+
+    /// Stored documents that were derived from others and are needed no longer once these are applied: an apply deletes them.
+    #[must_use]
+    pub fn obsolete(&self) -> &[Id] {
+        &self.obsolete
     }
 
     /// The document of this kind and name.
