@@ -1,6 +1,6 @@
 //! The routes of both sides, and the bodies that are not core's own types.
 
-use bootcode_core::{timeline::Reason, workflow::ServiceError};
+use bootcode_core::{timeline::Reason, workflow::ServiceError, yaml::Faults};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,6 +17,8 @@ pub const LOG: &str = "/worker/v1/log";
 
 /// Operators: POST [`Files`].
 pub const APPLY: &str = "/api/v1/apply";
+/// Operators: POST [`Files`]; answers with the [`Plan`](bootcode_core::document::Plan) of what an apply would do, and does nothing.
+pub const DIFF: &str = "/api/v1/diff";
 /// Operators: GET all documents of a kind.
 pub const LIST: &str = "/api/v1/{kind}";
 /// Operators: GET or DELETE a document.
@@ -109,8 +111,8 @@ pub enum Problem {
     },
     /// The documents have faults; nothing was applied.
     Faults {
-        /// Each with file, line and column.
-        faults: Vec<String>,
+        /// Each with file, line and column: who sent the text can show the place.
+        faults: Faults,
     },
     /// There is no such thing.
     NotFound {
@@ -173,7 +175,7 @@ impl std::fmt::Display for Problem {
             Self::Unavailable { message } | Self::Rejected { message } | Self::Malformed { message, .. } => {
                 f.write_str(message)
             }
-            Self::Faults { faults } => f.write_str(&faults.join("\n")),
+            Self::Faults { faults } => write!(f, "{faults}"),
             Self::NotFound { what } => write!(f, "there is no {what}"),
         }
     }

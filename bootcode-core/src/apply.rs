@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::{
-    document::{Catalog, CompileError, Diff, Document, Kind, WorkflowDocSpec, diff, validate},
+    document::{Catalog, CompileError, Diff, Document, Kind, Plan, WorkflowDocSpec, diff, validate},
     engine::{Engine, EngineError, NewWorkflow},
     limits::{BATCH_BYTES, BATCH_OPERATIONS},
     store::{Batch, Commit, Expect, Key, Revision, Store, StoreError, batch_size},
@@ -152,6 +152,15 @@ impl Applier {
         })
     }
 
+    /// What [`Applier::apply`] would do with these files now: it finds the same faults and changes nothing.
+    ///
+    /// # Errors
+    /// See [`ApplyError`]; then an apply would be refused for the same reason.
+    pub async fn plan(&self, files: &[(String, String)], origin: Origin) -> Result<Plan, ApplyError> {
+        let draft = self.draft(files, origin).await?;
+        Ok(Plan { diff: draft.diff })
+    }
+
     /// Deletes a document that nothing refers to; the revision at which it is gone.
     ///
     /// # Errors
@@ -183,7 +192,23 @@ impl Applier {
         files: &[(String, String)],
         origin: Origin,
     ) -> Result<(Diff, Result<Revision, Again>), ApplyError> {
-        let (existing, mut revision) = self.existing().await?;
+        let Draft { diff, batches, mut revision } = self.draft(files, origin).await?;
+        // A larger apply is validated as a whole before its first batch; a crash in its middle leaves a valid part, and
+        // applying again adds the rest.
+        for batch in batches.full.into_iter().chain([batches.open]).filter(|batch| !batch.puts.is_empty()) {
+            match self.store.commit(batch).await {
+                Ok(Commit::Done(done)) => revision = done,
+                Ok(Commit::Conflict { .. }) => return Ok((diff, Err(Again::Conflict))),
+                Err(StoreError::Unknown) => return Ok((diff, Err(Again::Lost))),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok((diff, Ok(revision)))
+    }
+
+    /// Everything that an apply does, up to its first commit.
+    async fn draft(&self, files: &[(String, String)], origin: Origin) -> Result<Draft, ApplyError> {
+        let (existing, revision) = self.existing().await?;
         let documents: Vec<Document> = existing.values().map(|(document, _)| document.clone()).collect();
         let set = validate(files, &documents, origin).map_err(ApplyError::Faults)?;
         let diff = diff(&documents, set.documents());
@@ -214,17 +239,7 @@ impl Applier {
             part.puts.push((key, to_value(document)));
             batches.add(document, part)?;
         }
-        // A larger apply is validated as a whole before its first batch; a crash in its middle leaves a valid part, and
-        // applying again adds the rest.
-        for batch in batches.full.into_iter().chain([batches.open]).filter(|batch| !batch.puts.is_empty()) {
-            match self.store.commit(batch).await {
-                Ok(Commit::Done(done)) => revision = done,
-                Ok(Commit::Conflict { .. }) => return Ok((diff, Err(Again::Conflict))),
-                Err(StoreError::Unknown) => return Ok((diff, Err(Again::Lost))),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok((diff, Ok(revision)))
+        Ok(Draft { diff, batches, revision })
     }
 
     /// What creates a new Workflow's log.
@@ -299,6 +314,14 @@ impl Applier {
         }
         Ok((existing, revision))
     }
+}
+
+/// What an apply is about to write.
+struct Draft {
+    diff: Diff,
+    batches: Batches,
+    /// At which it was drafted.
+    revision: Revision,
 }
 
 /// Why an apply begins again.

@@ -25,6 +25,20 @@ pub(crate) enum Command {
         #[arg(short = 'f', long = "file", value_name = "PATH", required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Shows what an apply would create and change, field by field, and which disks would be written.
+    ///
+    /// Nothing is changed. The server checks the documents as an apply does, so it refuses what an apply would refuse.
+    Diff {
+        /// A file or a directory of .yaml files; `-` is standard input. May be repeated.
+        #[arg(short = 'f', long = "file", value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+        /// How it is shown.
+        #[arg(short = 'o', long = "output", value_enum, default_value_t)]
+        format: Format,
+        /// Ends with 1 where there is any difference, as `git diff --exit-code` does; without it only a refusal does.
+        #[arg(long)]
+        exit_code: bool,
+    },
     /// Checks documents without a server.
     Validate {
         /// A file or a directory of .yaml files; `-` is standard input. May be repeated.

@@ -5,9 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bootcode_api::routes::{File, Files};
+use bootcode_api::{
+    ClientError,
+    routes::{File, Files, Problem},
+};
 use bootcode_core::{
-    document::{self, Origin, TreeError},
+    document::{self, DocumentSet, Origin, TreeError},
     limits::YAML_FILE_BYTES,
     yaml::{self, Faults},
 };
@@ -21,18 +24,33 @@ pub(crate) fn collect(paths: &[PathBuf]) -> Result<Files, CliError> {
         let read = if path.as_os_str() == "-" { standard_input() } else { tree(path) };
         match read {
             Ok(read) => files.files.extend(read.into_iter().map(|(name, text)| File { name, text })),
-            Err(CliError::Faults(refused)) => faults.extend(refused),
+            Err(CliError::Faults { faults: refused, .. }) => faults.extend(refused),
             Err(error) => return Err(error),
         }
     }
-    faults.or_ok(files).map_err(CliError::Faults)
+    match faults.or_ok(()) {
+        Ok(()) => Ok(files),
+        Err(faults) => Err(CliError::Faults { faults, files }),
+    }
+}
+
+/// What a server says of these files: faults are shown in their text.
+pub(crate) fn answered<T>(answer: Result<T, ClientError>, files: Files) -> Result<T, CliError> {
+    answer.map_err(|error| match error {
+        ClientError::Problem(Problem::Faults { faults }) => CliError::Faults { faults, files },
+        error => CliError::Client(error),
+    })
+}
+
+fn refused(faults: Faults) -> CliError {
+    CliError::Faults { faults, files: Files::default() }
 }
 
 fn tree(path: &Path) -> Result<Vec<(String, String)>, CliError> {
     match document::read_tree(path) {
         Ok(files) if files.is_empty() => Err(CliError::Empty { path: path.to_owned() }),
         Ok(files) => Ok(files),
-        Err(TreeError::Faults(faults)) => Err(CliError::Faults(faults)),
+        Err(TreeError::Faults(faults)) => Err(refused(faults)),
         Err(error) => Err(CliError::Input(error)),
     }
 }
@@ -43,18 +61,27 @@ fn standard_input() -> Result<Vec<(String, String)>, CliError> {
     let mut bytes = Vec::new();
     // One more than a file may have: reading its text says that it is too much.
     io::stdin().lock().take(YAML_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    let text = yaml::utf8(name, &bytes).map_err(CliError::Faults)?;
+    let text = yaml::utf8(name, &bytes).map_err(refused)?;
     Ok(vec![(name.to_owned(), text.to_owned())])
 }
 
-/// Checks documents as a server without any others would.
-pub(crate) fn validate(paths: &[PathBuf]) -> Result<(), CliError> {
+/// Reads and checks documents as a server without any others would.
+pub(crate) fn checked(paths: &[PathBuf]) -> Result<(DocumentSet, Files), CliError> {
     let files = collect(paths)?;
     let texts: Vec<(&str, &str)> =
         files.files.iter().map(|file| (file.name.as_str(), file.text.as_str())).collect();
-    let set = document::validate(&texts, &[], Origin::Operator).map_err(CliError::Faults)?;
-    if set.is_empty() {
-        return Err(CliError::NoDocuments);
+    match document::validate(&texts, &[], Origin::Operator) {
+        Ok(set) if set.is_empty() => Err(CliError::NoDocuments),
+        Ok(set) => Ok((set, files)),
+        Err(faults) => Err(CliError::Faults { faults, files }),
     }
-    show::line(&format!("{} documents in {} files are valid", set.len(), files.files.len()))
+}
+
+/// Says whether documents are valid.
+pub(crate) fn validate(paths: &[PathBuf]) -> Result<(), CliError> {
+    let (set, files) = checked(paths)?;
+    let are =
+        |count: usize, what: &str| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") };
+    let verb = if set.len() == 1 { "is" } else { "are" };
+    show::line(&format!("{} in {} {verb} valid", are(set.len(), "document"), are(files.files.len(), "file")))
 }

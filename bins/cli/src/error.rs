@@ -2,8 +2,13 @@
 
 use std::{io, io::Write as _, path::PathBuf, process::ExitCode};
 
-use bootcode_api::{ClientError, client, routes::Problem};
+use bootcode_api::{ClientError, client, routes::Files};
 use bootcode_core::{document::TreeError, yaml::Faults};
+
+use crate::{
+    faults::{self, Weight},
+    terminal::Form,
+};
 
 /// The command line is wrong.
 pub(crate) const USAGE: u8 = 64;
@@ -26,8 +31,11 @@ pub(crate) enum CliError {
     Empty { path: PathBuf },
     #[error("there is no document in what was given: each begins with apiVersion, kind, metadata and spec")]
     NoDocuments,
-    #[error("{0}")]
-    Faults(Faults),
+    #[error("{}", faults::counted(faults.len()))]
+    Faults { faults: Faults, files: Files },
+    /// What `diff --exit-code` ends with; it has said everything.
+    #[error("there are differences")]
+    Differs,
     #[error("the output cannot be written: {source}")]
     Output {
         #[source]
@@ -55,17 +63,18 @@ impl CliError {
         {
             return ExitCode::SUCCESS;
         }
+        if matches!(self, Self::Differs) {
+            return ExitCode::from(FAILED);
+        }
+        if let Self::Faults { faults, files } = self {
+            let text = faults::render(faults, files, Weight::Error, Form::of(&io::stderr()));
+            let _ = io::stderr().write_all(text.as_bytes());
+            let nothing = if applies { "nothing was applied, " } else { "" };
+            say(&format!("{nothing}{self} to mend"));
+            return ExitCode::from(self.code());
+        }
         for line in self.to_string().lines() {
             say(line);
-        }
-        let faults = match self {
-            Self::Faults(faults) => faults.len(),
-            Self::Client(ClientError::Problem(Problem::Faults { faults })) => faults.len(),
-            _ => 0,
-        };
-        if faults > 0 {
-            let nothing = if applies { "nothing was applied, " } else { "" };
-            say(&format!("{nothing}{} to mend", counted(faults)));
         }
         if let Self::Client(ClientError::Connect { source, .. }) = self {
             say(match source.kind() {
@@ -86,9 +95,7 @@ impl CliError {
                 NO_PERMISSION
             }
             Self::Client(ClientError::Connect { .. } | ClientError::Broken { .. }) => UNAVAILABLE,
-            Self::Faults(_)
-            | Self::NoDocuments
-            | Self::Client(ClientError::Problem(Problem::Faults { .. })) => DATA,
+            Self::Faults { .. } | Self::NoDocuments => DATA,
             Self::Input(_) | Self::Empty { .. } => NO_INPUT,
             Self::Output { .. } => IO,
             Self::Runtime { .. } => OS,
@@ -100,8 +107,4 @@ impl CliError {
 /// Says something on standard error; whoever closed that does not want to hear it.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr(), "bootcode: {text}");
-}
-
-fn counted(faults: usize) -> String {
-    if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") }
 }

@@ -1,18 +1,23 @@
 //! `bootcode`, the operator's command.
 
 mod arguments;
+mod diff;
 mod documents;
 mod error;
+mod faults;
 mod follow;
 mod show;
+mod terminal;
 mod timeline;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use arguments::{Arguments, Command, Format};
 use bootcode_api::{OperatorClient, routes::Applied};
+use bootcode_core::document::Plan;
 use clap::Parser as _;
 use error::CliError;
+use terminal::Form;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -37,8 +42,18 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), CliError> {
     let client = OperatorClient::new(arguments.server);
     match arguments.command {
+        Command::Diff { paths, format, exit_code } => {
+            let files = documents::collect(&paths)?;
+            let plan = documents::answered(client.diff(&files).await, files)?;
+            if plan == Plan::default() {
+                return Err(CliError::NoDocuments);
+            }
+            diff::show(&plan, format, Form::of(&io::stdout()))?;
+            if exit_code && !plan.diff.is_empty() { Err(CliError::Differs) } else { Ok(()) }
+        }
         Command::Apply { paths } => {
-            let applied = client.apply(&documents::collect(&paths)?).await?;
+            let files = documents::collect(&paths)?;
+            let applied = documents::answered(client.apply(&files).await, files)?;
             if applied == Applied::default() {
                 return Err(CliError::NoDocuments);
             }

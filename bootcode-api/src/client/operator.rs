@@ -1,5 +1,6 @@
 //! The operators' API, typed.
 
+use bootcode_core::document::Plan;
 use bytes::Bytes;
 use hyper::Method;
 use serde_json::Value;
@@ -38,6 +39,14 @@ impl OperatorClient {
     /// [`routes::Problem::Faults`] lists every fault; else see [`ClientError`].
     pub async fn apply(&self, files: &Files) -> Result<Applied, ClientError> {
         json(&self.endpoint, Method::POST, routes::APPLY, None, Some(files)).await
+    }
+
+    /// What an apply would do; nothing is changed.
+    ///
+    /// # Errors
+    /// As [`OperatorClient::apply`].
+    pub async fn diff(&self, files: &Files) -> Result<Plan, ClientError> {
+        json(&self.endpoint, Method::POST, routes::DIFF, None, Some(files)).await
     }
 
     /// All documents of a kind.

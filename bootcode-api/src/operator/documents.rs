@@ -6,7 +6,7 @@ use axum::{
 };
 use bootcode_core::{
     apply::{ApplyError, Origin},
-    document::Kind,
+    document::{Kind, Plan},
     engine::EngineError,
     store::{Key, StoreError, Stored},
 };
@@ -27,8 +27,7 @@ pub(super) async fn apply(
     State(parts): State<OperatorParts>,
     Body(files): Body<Files>,
 ) -> Result<Json<Applied>, Problem> {
-    let files: Vec<(String, String)> = files.files.into_iter().map(|file| (file.name, file.text)).collect();
-    let done = parts.applier.apply(&files, Origin::Operator).await.map_err(Problem::from)?;
+    let done = parts.applier.apply(&pairs(files), Origin::Operator).await.map_err(Problem::from)?;
     parts.snapshot.reached(done.revision).await;
     let named = |ids: Vec<bootcode_core::document::Id>| {
         ids.into_iter().map(|id| format!("{}/{}", id.kind, id.name)).collect()
@@ -38,6 +37,13 @@ pub(super) async fn apply(
         changed: named(done.diff.changed.into_iter().map(|changed| changed.id).collect()),
         unchanged: named(done.diff.unchanged),
     }))
+}
+
+pub(super) async fn diff(
+    State(parts): State<OperatorParts>,
+    Body(files): Body<Files>,
+) -> Result<Json<Plan>, Problem> {
+    Ok(Json(parts.applier.plan(&pairs(files), Origin::Operator).await.map_err(Problem::from)?))
 }
 
 pub(super) async fn list(
@@ -107,6 +113,10 @@ fn with_status(parts: &OperatorParts, kind: Kind, stored: Stored) -> Value {
     document
 }
 
+fn pairs(files: Files) -> Vec<(String, String)> {
+    files.files.into_iter().map(|file| (file.name, file.text)).collect()
+}
+
 fn parse(kind: &str) -> Result<Kind, Problem> {
     kind.parse().map_err(|error: bootcode_core::document::UnknownKind| Problem::Rejected {
         message: error.to_string(),
@@ -120,9 +130,7 @@ fn away(error: StoreError) -> Problem {
 impl From<ApplyError> for Problem {
     fn from(error: ApplyError) -> Self {
         match error {
-            ApplyError::Faults(faults) => {
-                Self::Faults { faults: faults.iter().map(ToString::to_string).collect() }
-            }
+            ApplyError::Faults(faults) => Self::Faults { faults },
             ApplyError::Missing { kind, name } => Self::NotFound { what: format!("{kind} `{name}`") },
             ApplyError::Store(error) | ApplyError::Engine(EngineError::Store(error)) => away(error),
             other => Self::Rejected { message: other.to_string() },

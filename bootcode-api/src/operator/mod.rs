@@ -37,6 +37,7 @@ pub struct OperatorParts {
 pub fn router(parts: OperatorParts) -> Router {
     Router::new()
         .route(routes::APPLY, post(documents::apply))
+        .route(routes::DIFF, post(documents::diff))
         .route(routes::LIST, get(documents::list))
         .route(routes::ONE, get(documents::one).delete(documents::delete))
         .route(routes::COMMAND, post(documents::command))

@@ -137,6 +137,12 @@ impl World {
         self.applier.apply(&texts.iter().enumerate().map(named).collect::<Vec<_>>(), origin).await
     }
 
+    async fn plan(&self, texts: &[&str]) -> Result<Plan, ApplyError> {
+        let named = |(number, text): (usize, &&str)| (format!("{number}.yaml"), (*text).to_owned());
+        let files = texts.iter().enumerate().map(named).collect::<Vec<_>>();
+        self.applier.plan(&files, Origin::Operator).await
+    }
+
     /// Before the n-th commit from now on, counted from 0.
     fn meanwhile(&self, commit: usize, what: Meanwhile) {
         let commit = self.store.commits.load(Ordering::SeqCst) + commit;
@@ -192,6 +198,18 @@ fn workflow(name: &str, machine: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_plan_is_what_an_apply_does_and_changes_nothing() {
+    let world = World::with_a_machine().await;
+    let renamed = machine("node-1", 11).replace("/dev/vda", "/dev/vdb");
+    let new = workflow("w1", "node-1");
+    let before = world.content().await;
+    let plan = world.plan(&[NETWORK, &renamed, &new]).await.unwrap();
+    assert_eq!(world.content().await, before);
+    assert_eq!(plan.diff, world.apply(&[NETWORK, &renamed, &new]).await.unwrap().diff);
+    assert_eq!(plan.diff.created.len() + plan.diff.changed.len() + plan.diff.unchanged.len(), 3);
+}
+
+#[tokio::test]
 async fn nothing_is_applied_where_anything_is_wrong() {
     let two = [workflow("w1", "node-1"), workflow("w2", "node-1")].join("---\n");
     let from_nowhere = workflow("w1", "node-9");
@@ -213,6 +231,8 @@ async fn nothing_is_applied_where_anything_is_wrong() {
         let good = machine("node-3", 13);
         let error = world.apply(&[&good, bad]).await.expect_err(what);
         assert_eq!(world.content().await, before, "{what}: {error}");
+        let planned = world.plan(&[&good, bad]).await.expect_err(what);
+        assert_eq!(planned.to_string(), error.to_string(), "{what}");
         world.apply(&[&good]).await.unwrap();
         assert_ne!(world.content().await, before, "the good one alone is applied");
     }

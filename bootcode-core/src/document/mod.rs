@@ -7,6 +7,7 @@ mod envelope;
 mod hardware;
 mod name;
 mod network;
+mod plan;
 mod profile;
 mod read;
 mod resolve;
@@ -32,6 +33,7 @@ pub use hardware::{
 pub use network::{
     AddressRange, Dhcp, DhcpMode, Dns, MetadataIdentity, Network, NetworkSpec, UnknownMachines,
 };
+pub use plan::Plan;
 pub use profile::{ProfileError, merge};
 pub use read::read;
 pub use resolve::ResolveError;

@@ -91,7 +91,10 @@ impl<'a> Checker<'a> {
         let found = self.find(kind, name);
         if found.is_none() {
             let mut fault = entry.fault(path, format_args!("there is no {kind} `{name}`"));
-            let names = self.by_name.keys().filter(|(k, _)| *k == kind).map(|(_, name)| *name);
+            let mut names: Vec<&str> =
+                self.by_name.keys().filter(|(k, _)| *k == kind).map(|(_, name)| *name).collect();
+            // Of two that are as near the same one is meant each time.
+            names.sort_unstable();
             fault.suggestion = nearest(name, names).map(str::to_owned);
             self.faults.push(fault);
         }
