@@ -30,6 +30,7 @@ pub mod journal;
 pub mod limits;
 pub mod mac;
 pub mod policy;
+pub mod secret;
 pub mod session;
 #[cfg(feature = "engine")]
 pub mod snapshot;

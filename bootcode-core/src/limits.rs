@@ -50,6 +50,10 @@ pub const FILE_NAME_BYTES: usize = 1024;
 pub const INTERRUPTIONS: u32 = 3;
 /// Seconds that pulling an image may take, apart from the action's own time.
 pub const PULL_SECONDS: u64 = 600;
+/// Bytes of each half of a secret's name; names of documents have 63 at most.
+pub const SECRET_NAME_BYTES: usize = 253;
+/// Bytes of a secret's value: keys and certificates have some KiB, and all of an action's secrets travel with its assignment.
+pub const SECRET_BYTES: usize = 64 << 10;
 /// Disks that one machine may report; large storage servers have about a hundred.
 pub const INVENTORY_DISKS: usize = 1024;
 /// Seconds after an attempt's deadline in which its report still counts: the worker kills the container, spools and reports.

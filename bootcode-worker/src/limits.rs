@@ -18,6 +18,11 @@ pub const LOG_LINGER: Duration = Duration::from_millis(250);
 /// How long the end of a log may delay its report. Later the log still goes on being sent beside it.
 pub const LOG_FLUSH: Duration = Duration::from_secs(3);
 
+/// Bytes of a secret below which it is not masked in an action's log: replacing every `1` would leave no log and hide nothing.
+pub const MASKED_BYTES: usize = 4;
+/// Secrets, and lines of secrets, that are masked in an action's log: each costs a look at every byte of it.
+pub const MASKED_TEXTS: usize = 256;
+
 /// First and longest pause before a call is tried again. The longest is what a restarted server waits for its workers.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 /// See [`BACKOFF_FIRST`].

@@ -8,6 +8,7 @@ use bootcode_core::{
     engine::{self, Engine},
     image::ImageIndex,
     journal::{FileJournal, Journal},
+    secret::SecretSource,
     session::{BootSessions, Entropy, Sealer},
     snapshot::Snapshot,
     source::HardwareSource,
@@ -21,6 +22,7 @@ use crate::{
     data::DataDir,
     error::ServerError,
     freshness::{self, Freshness},
+    secrets::StoredSecrets,
     sources::Texts,
 };
 
@@ -46,6 +48,7 @@ pub(crate) struct Control {
 pub(crate) struct Own {
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) hardware: Option<Arc<dyn HardwareSource>>,
+    pub(crate) secrets: Option<Arc<dyn SecretSource>>,
 }
 
 impl Control {
@@ -85,6 +88,7 @@ impl Control {
                 journal: Arc::clone(&journal),
                 recorder: Arc::clone(&recorder) as _,
                 images,
+                secrets: own.secrets.unwrap_or_else(|| Arc::new(StoredSecrets::new(Arc::clone(&store)))),
                 sealer: sealer.clone(),
                 clock: Arc::clone(&clock),
             })

@@ -23,6 +23,7 @@ mod freshness;
 mod http;
 mod images;
 mod interfaces;
+mod secrets;
 mod server;
 mod sources;
 

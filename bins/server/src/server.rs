@@ -8,6 +8,7 @@ use bootcode_core::{
     boot::Site,
     files::{Rendered, RenderedParts},
     policy::{BootPolicy, DefaultPolicy},
+    secret::SecretSource,
     source::HardwareSource,
     store::Store,
 };
@@ -51,6 +52,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn hardware(mut self, hardware: Arc<dyn HardwareSource>) -> Self {
         self.server.own.hardware = Some(hardware);
+        self
+    }
+
+    /// With secrets from elsewhere than files and variables of this host.
+    #[must_use]
+    pub fn secrets(mut self, secrets: Arc<dyn SecretSource>) -> Self {
+        self.server.own.secrets = Some(secrets);
         self
     }
 

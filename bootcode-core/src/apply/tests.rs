@@ -11,6 +11,7 @@ use crate::{
     engine::Parts,
     image::{ImageError, ImageIndex},
     journal::MemoryJournal,
+    secret::NoSecrets,
     session::Sealer,
     snapshot::Snapshot,
     store::{Entry, MemoryStore, Stored, Watch},
@@ -114,6 +115,7 @@ impl World {
             journal: Arc::<MemoryJournal>::default(),
             images: Arc::new(Nothing),
             hardware: Snapshot::load(&*store).await.unwrap(),
+            secrets: Arc::new(NoSecrets),
             sealer: Sealer::new([7; 32]),
         });
         let engine = Arc::new(engine.await.unwrap());

@@ -1,12 +1,15 @@
 //! What a worker is told to do next.
 
+use std::collections::BTreeMap;
+
 use super::{Engine, EngineError, session::Caller};
 use crate::{
     limits::INSTANCE_TOKEN_SECONDS,
+    secret::{Secret, SecretError},
     session::{Claims, Use},
     timeline::BootEventKind,
     workflow::{
-        Claim, Command, MachineAction, Phase, State,
+        Claim, Command, Credentials, MachineAction, Phase, State,
         guard::{Guard, holds},
         waits_because,
     },
@@ -66,6 +69,13 @@ impl Engine {
             self.tell_end(caller, MachineAction::Reboot);
             return Ok(Some(Next::Now(Claim::Finish { workflow: other, action: MachineAction::Reboot })));
         }
+        let secrets = match self.secrets(caller, &state).await {
+            Ok(secrets) => secrets,
+            Err(error) => {
+                let reason = format!("workflow {workflow}: {error}");
+                return Ok(Some(Next::Now(Claim::Wait { reason, retry_ms: LATER_MS })));
+            }
+        };
         let mut digest = None;
         if state.open.is_none() && worker == caller.hardware.name && !names_registry(&image) {
             digest = self.parts.images.resolve(&image).await?;
@@ -78,9 +88,22 @@ impl Engine {
         }
         let claim = Command::Claim { machine: caller.machine(), next: index, digest };
         let state = self.command(workflow, claim).await?.state;
-        let token = self.metadata_token(caller, &state);
-        let assignment = state.assignment(&caller.machine(), token);
+        let metadata_token = self.metadata_token(caller, &state);
+        let assignment = state.assignment(&caller.machine(), Credentials { metadata_token, secrets });
         Ok(assignment.map(|assignment| Next::Now(Claim::Run(Box::new(assignment)))))
+    }
+
+    /// The values of the next action's secrets, where this machine runs it. They are read each time that it is handed out, and kept
+    /// nowhere: one that cannot be read has the worker wait, before an attempt begins.
+    async fn secrets(&self, caller: &Caller, state: &State) -> Result<BTreeMap<String, Secret>, SecretError> {
+        let mut secrets = BTreeMap::new();
+        let Some((_, task, action)) = state.next() else { return Ok(secrets) };
+        if task.worker == caller.hardware.name && !state.is_held() && !state.cancel_requested {
+            for (variable, reference) in action.secrets() {
+                secrets.insert(variable.to_owned(), self.parts.secrets.resolve(reference).await?);
+            }
+        }
+        Ok(secrets)
     }
 
     /// Another workflow that was handed disks of this machine in this very boot, where `state` is yet to choose its own. What the worker

@@ -31,6 +31,7 @@ use crate::{
     clock::{Clock, Timestamp},
     image::ImageIndex,
     journal::Journal,
+    secret::SecretSource,
     session::Sealer,
     source::HardwareSource,
     store::Store,
@@ -55,6 +56,8 @@ pub struct Parts {
     pub images: Arc<dyn ImageIndex>,
     /// The machines.
     pub hardware: Arc<dyn HardwareSource>,
+    /// Where the secrets of actions are read.
+    pub secrets: Arc<dyn SecretSource>,
     /// Makes and checks tokens.
     pub sealer: Sealer,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{
-    ActionSpec, GoTemplate, Renderer, TaskSpec, TemplateData, WorkflowSpec,
+    ActionSpec, GoTemplate, Renderer, TaskSpec, TemplateData, Variable, WorkflowSpec,
     image_ref::reference_fault,
     raw::{RawAction, RawTask, RawTemplate},
 };
@@ -154,7 +154,7 @@ impl Compiler<'_> {
         path: &str,
         raw: RawAction,
         volumes: &[String],
-        environment: &BTreeMap<String, String>,
+        environment: &BTreeMap<String, Variable>,
     ) -> ActionSpec {
         self.name(path, "action", &raw.name);
         if let Some(fault) = reference_fault(&raw.image) {
@@ -236,9 +236,12 @@ impl Compiler<'_> {
         }
     }
 
-    fn environment(&mut self, path: &str, environment: &BTreeMap<String, String>) {
+    fn environment(&mut self, path: &str, environment: &BTreeMap<String, Variable>) {
         for (name, value) in environment {
-            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            if name.is_empty()
+                || name.contains(['=', '\0'])
+                || value.as_text().is_some_and(|text| text.contains('\0'))
+            {
                 let message =
                     "a variable's name is not empty and holds no `=`, and there is no NUL in either"
                         .to_owned();

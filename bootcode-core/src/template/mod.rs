@@ -17,6 +17,7 @@ mod raw;
 mod render;
 mod scan;
 mod spec;
+mod variable;
 
 #[cfg(test)]
 mod tests;
@@ -27,3 +28,4 @@ pub use gotemplate::GoTemplate;
 pub use lint::lint;
 pub use render::{RenderError, Renderer};
 pub use spec::{ActionSpec, OnInterrupt, TaskSpec, WorkflowSpec};
+pub use variable::{SecretVariable, Variable};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::OnInterrupt;
+use super::{OnInterrupt, Variable};
 use crate::workflow::{MachineAction, Namespaces};
 
 #[derive(Deserialize)]
@@ -31,7 +31,7 @@ pub(super) struct RawTask {
     #[serde(default)]
     pub(super) volumes: Vec<String>,
     #[serde(default)]
-    pub(super) environment: BTreeMap<String, String>,
+    pub(super) environment: BTreeMap<String, Variable>,
     pub(super) actions: Vec<RawAction>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct RawAction {
     #[serde(default)]
     pub(super) volumes: Vec<String>,
     #[serde(default)]
-    pub(super) environment: BTreeMap<String, String>,
+    pub(super) environment: BTreeMap<String, Variable>,
     #[serde(default)]
     pub(super) pid: Option<String>,
     #[serde(default)]

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Variable;
+use crate::secret::SecretRef;
 use crate::workflow::{MachineAction, Namespaces};
 
 /// What a workflow does.
@@ -53,7 +55,7 @@ pub struct ActionSpec {
     /// `src:dst[:opt]`.
     pub volumes: Vec<String>,
     /// Variables.
-    pub environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, Variable>,
     /// Shared namespaces.
     pub namespaces: Namespaces,
     /// How often it is tried again after a failure.
@@ -83,6 +85,11 @@ impl WorkflowSpec {
 }
 
 impl ActionSpec {
+    /// Its variables that are secrets, by the variable's name.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &SecretRef)> {
+        self.environment.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_secret()?)))
+    }
+
     /// Whether it may write the selected disks: it says so, or it sees the host's `/dev`.
     #[must_use]
     pub fn writes_disks(&self) -> bool {

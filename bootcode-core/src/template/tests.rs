@@ -95,7 +95,7 @@ fn the_article_s_template_compiles() {
     let volumes =
         ["/dev:/dev", "/dev/console:/dev/console", "/lib/firmware:/lib/firmware:ro", "/statedir:/statedir"];
     assert_eq!(action.volumes, volumes);
-    assert_eq!(action.environment["MIRROR_HOST"], "192.168.2.2");
+    assert_eq!(action.environment["MIRROR_HOST"], "192.168.2.2".into());
     assert!(action.writes_disks());
 }
 
@@ -123,6 +123,30 @@ tasks:
     assert_eq!((action.retries, action.on_interrupt, action.timeout_s), (2, OnInterrupt::Fail, None));
     assert_eq!(action.namespaces.pid.as_deref(), Some("host"));
     assert_eq!(spec.on_success, MachineAction::Poweroff);
+}
+
+#[test]
+fn a_variable_is_a_text_or_names_a_secret() {
+    let source = |variables: &str| {
+        format!(
+            "version: '0.1'\nname: n\nglobal_timeout: 10\ntasks:\n- name: t\n  worker: '{{{{.device_1}}}}'\n  environment: {{T: {{secretRef: site/task}}, O: {{secretRef: site/own}}}}\n  actions:\n  - name: a\n    image: x\n    environment:\n{variables}"
+        )
+    };
+    let spec =
+        compiled(&source("      S: {secretRef: site/token}\n      O: text\n      N: 1.0\n"), &[]).unwrap();
+    let secrets: Vec<_> = spec.tasks[0].actions[0].secrets().map(|(n, r)| format!("{n}={r}")).collect();
+    assert_eq!(secrets, ["S=site/token", "T=site/task"]);
+    let json = serde_json::to_value(&spec.tasks[0].actions[0].environment).unwrap();
+    assert_eq!(json["S"], serde_json::json!({"secretRef": "site/token"}));
+    assert_eq!((&json["O"], &json["N"]), (&"text".into(), &"1.0".into()));
+    let faults = source("      A: {secretRef: token}\n      B: {secret: a/b}\n      C: [x]\n      D: {}\n");
+    insta::assert_snapshot!(compiled(&faults, &[]).unwrap_err(), @"
+    t:12:22: tasks[0].actions[0].environment.A.secretRef: `token`: a secret is named by its Secret document and one of its keys: write document/key
+    t:13:10: tasks[0].actions[0].environment.B: the key `secretRef` is missing
+    t:13:11: tasks[0].actions[0].environment.B: unknown key `secret`; known are secretRef
+    t:14:10: tasks[0].actions[0].environment.C: expected text or a mapping, found a list
+    t:15:10: tasks[0].actions[0].environment.D: the key `secretRef` is missing
+    ");
 }
 
 #[test]

@@ -1,14 +1,25 @@
 //! What a worker is handed for the attempt that is under way.
 
+use std::collections::BTreeMap;
+
 use super::{Assignment, Machine, State, WritableDisk, disks};
-use crate::limits::PULL_SECONDS;
+use crate::{limits::PULL_SECONDS, secret::Secret};
+
+/// What an attempt is given that stands in no log.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// What the action may read the machine's metadata with.
+    pub metadata_token: String,
+    /// The values of its secret variables, by the variables' names.
+    pub secrets: BTreeMap<String, Secret>,
+}
 
 impl State {
     /// The assignment of the open attempt, for the boot that was handed it; the same each time it is asked for.
     ///
-    /// `metadata_token` is what the action may read the machine's metadata with.
+    /// `credentials` are what only this attempt is given.
     #[must_use]
-    pub fn assignment(&self, machine: &Machine<'_>, metadata_token: String) -> Option<Assignment> {
+    pub fn assignment(&self, machine: &Machine<'_>, credentials: Credentials) -> Option<Assignment> {
         let plan = self.plan.as_ref()?;
         let open = self
             .open
@@ -36,7 +47,12 @@ impl State {
             image: action.image.clone(),
             digest: open.digest.clone(),
             command: action.command.clone(),
-            environment: action.environment.clone(),
+            environment: action
+                .environment
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), value.as_text()?.to_owned())))
+                .collect(),
+            secrets: credentials.secrets,
             volumes: action.volumes.clone(),
             namespaces: action.namespaces.clone(),
             timeout_ms: action.timeout_s.unwrap_or(left_s).min(left_s).saturating_mul(1000),
@@ -48,7 +64,7 @@ impl State {
                 .filter(|disk| own(&disk.id))
                 .map(|disk| WritableDisk { id: disk.id, device: disk.device })
                 .collect(),
-            metadata_token,
+            metadata_token: credentials.metadata_token,
         })
     }
 }

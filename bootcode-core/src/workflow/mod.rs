@@ -18,6 +18,7 @@ mod status;
 mod tests;
 mod work;
 
+pub use assignment::Credentials;
 pub use command::{Command, Machine, Rejection};
 pub use decide::{decide, next_deadline};
 pub use disks::{installation, writable};

@@ -1,9 +1,11 @@
 //! What a worker asks of the engine, in process or over HTTP.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::timeline::Reason;
+use crate::{secret::Secret, timeline::Reason};
 
 /// The engine as workers see it. A worker cannot tell whether it is in process or behind HTTP.
 #[async_trait]
@@ -189,7 +191,10 @@ pub struct Assignment {
     /// Arguments; the image's entry point stays.
     pub command: Vec<String>,
     /// Task's and action's, merged.
-    pub environment: std::collections::BTreeMap<String, String>,
+    pub environment: BTreeMap<String, String>,
+    /// More variables, whose values are secrets; read for this answer, kept nowhere.
+    #[serde(with = "crate::secret::revealed", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
     /// `src:dst[:opt]`.
     pub volumes: Vec<String>,
     /// Namespaces that the container shares.

@@ -17,6 +17,10 @@ use super::{
 };
 use crate::limits::YAML_LIST_ITEMS;
 
+/// The name of a newtype that is read from a scalar, as its text, or from a mapping: without it a type that takes both would see
+/// `1.0` as a number and `true` as a flag.
+pub(crate) const TEXT_OR_MAPPING: &str = "$text-or-mapping";
+
 /// A node to be read, and the nodes that are passed over because they failed before.
 #[derive(Clone, Copy)]
 pub(super) struct NodeReader<'a> {
@@ -148,10 +152,16 @@ impl<'de> serde::Deserializer<'de> for NodeReader<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        visitor.visit_newtype_struct(self)
+        if name != TEXT_OR_MAPPING {
+            return visitor.visit_newtype_struct(self);
+        }
+        match &self.node.content {
+            Content::Mapping(_) => self.deserialize_map(visitor),
+            _ => self.scalar(visitor.visit_borrowed_str(self.text("text or a mapping")?)),
+        }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {

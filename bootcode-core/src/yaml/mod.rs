@@ -23,6 +23,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use de::TEXT_OR_MAPPING;
 pub use fault::{Fault, Faults};
 pub use load::{parse_documents, utf8};
 pub(crate) use load::{parse_partly, parse_revealing};

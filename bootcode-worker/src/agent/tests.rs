@@ -24,6 +24,7 @@ pub(crate) fn assignment(action: &str) -> Assignment {
         digest: Some(format!("sha256:{}", "a".repeat(64))),
         command: vec![],
         environment: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         volumes: vec![],
         namespaces: Namespaces::default(),
         timeout_ms: 90_000,

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::answered;
+use super::{answered, mask::Mask};
 use crate::limits;
 
 /// What a log belongs to.
@@ -24,6 +24,8 @@ pub(super) struct LogShipper {
     pub(super) workflow: String,
     pub(super) action: String,
     pub(super) attempt: u32,
+    /// Hides the action's secrets.
+    pub(super) mask: Mask,
     /// How much of the attempt's log the server has. A hook's log goes on where its action's ended, so the one that is
     /// sending holds it.
     pub(super) offset: Arc<AsyncMutex<u64>>,
@@ -64,14 +66,17 @@ impl LogShipper {
         drain: oneshot::Sender<String>,
         shared: &Shared,
     ) {
+        let mut mask = self.mask.clone();
         while let Some(bytes) = chunks.recv().await {
-            let lines = shared.lock().push(&bytes);
+            let lines = shared.lock().push(&mask.pass(&bytes));
             self.show(lines);
             shared.more.notify_one();
         }
         let (last, tail) = {
             let mut backlog = shared.lock();
-            (backlog.finish(), backlog.tail.clone())
+            let mut lines = backlog.push(&mask.finish());
+            lines.extend(backlog.finish());
+            (lines, backlog.tail.clone())
         };
         self.show(last);
         // Nobody waits for it when the worker ends.

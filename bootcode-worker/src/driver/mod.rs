@@ -1,6 +1,7 @@
 //! Does what the agent says: the one place where service, runtime, spool, disks and clock meet.
 
 mod log;
+mod mask;
 mod perform;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Driver, Parts, answered,
     log::{LogShipper, Shipping},
+    mask::Mask,
 };
 use crate::{
     agent::{AttemptKey, Effect, Input},
@@ -116,12 +117,14 @@ impl Driver {
         if hook.is_none() {
             self.log_offset = Arc::default();
         }
+        let mask = Mask::of(assignment.secrets.values());
         let shipper = LogShipper {
             service: Arc::clone(&self.parts.service),
             session: self.session.subscribe(),
             workflow: assignment.workflow.clone(),
             action: assignment.action.clone(),
             attempt: assignment.attempt,
+            mask: mask.clone(),
             offset: Arc::clone(&self.log_offset),
         };
         let Shipping { log, drained, task } = shipper.start(self.logs_end.clone());
@@ -138,7 +141,7 @@ impl Driver {
             let tail = drained.await.unwrap_or_default();
             // So that the log is there when its action's end is; but it does not hold the end up for long.
             let _ = timeout(limits::LOG_FLUSH, shipped).await;
-            Some(Input::Ended { result, tail })
+            Some(Input::Ended { result: result.map_err(|error| mask.text(error)), tail })
         });
     }
 }
@@ -222,6 +225,7 @@ async fn spec(
         image: image(assignment),
         command: hook.unwrap_or_else(|| assignment.command.clone()),
         environment,
+        secrets: assignment.secrets.clone(),
         volumes,
         namespaces: assignment.namespaces.clone(),
     })

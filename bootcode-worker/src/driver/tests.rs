@@ -155,3 +155,14 @@ async fn actions_get_their_environment_token_and_shared_directory() {
     assert_eq!(std::fs::read_to_string(&token.source).unwrap(), "t");
     assert!(!shared.source.exists(), "shared files go with their workflow");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_action_has_its_secrets_and_its_log_has_them_masked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (service, runtime) = (FakeService::new(1, Trouble::Secretive), FakeRuntime::new());
+    assert_eq!(work(&service, &runtime, dir.path()).await, Ending::Stopped);
+    let spec = runtime.specs().remove(0);
+    assert_eq!(spec.secrets["S"].reveal(), "swordfish");
+    assert!(!format!("{spec:?}").contains("swordfish"));
+    assert_eq!(service.log_of(0), "action 0: grün\nit is ***\n");
+}

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use bootcode_core::workflow::Namespaces;
+use bootcode_core::{secret::Secret, workflow::Namespaces};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -23,10 +23,26 @@ pub struct ContainerSpec {
     pub command: Vec<String>,
     /// Beside, and before, what the image sets.
     pub environment: BTreeMap<String, String>,
+    /// More variables, whose values are secrets.
+    pub secrets: BTreeMap<String, Secret>,
     /// In this order.
     pub volumes: Vec<Volume>,
     /// Namespaces of the host that it shares. The network is always the host's.
     pub namespaces: Namespaces,
+}
+
+impl ContainerSpec {
+    /// All variables with their values, as a runtime takes them: `NAME=value`. A secret of the same name counts.
+    pub(super) fn variables(&self) -> impl Iterator<Item = String> {
+        let plain = self.environment.iter().filter(|(name, _)| !self.secrets.contains_key(*name));
+        let plain = plain.map(|(name, value)| format!("{name}={value}"));
+        plain.chain(self.secrets.iter().map(|(name, value)| format!("{name}={}", value.reveal())))
+    }
+
+    /// Whether it sets this variable.
+    pub(super) fn sets(&self, name: &str) -> bool {
+        self.environment.contains_key(name) || self.secrets.contains_key(name)
+    }
 }
 
 /// How a run is stopped and watched.

@@ -106,7 +106,7 @@ impl DockerRuntime {
         let body = ContainerCreateBody {
             image: Some(self.engine_name(&spec.image)?),
             cmd: (!spec.command.is_empty()).then(|| spec.command.clone()),
-            env: Some(spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+            env: Some(spec.variables().collect()),
             labels: Some(labels.map(|(key, value)| (key.to_owned(), value.clone())).into()),
             attach_stdout: Some(true),
             attach_stderr: Some(true),

@@ -11,7 +11,10 @@ mod service;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use bootcode_core::workflow::{Assignment, FailureReason, Outcome};
+use bootcode_core::{
+    secret::Secret,
+    workflow::{Assignment, FailureReason, Outcome},
+};
 use bootcode_worker::{
     agent::Ending,
     driver::{Driver, Parts, Settings},
@@ -82,6 +85,7 @@ fn shell(index: u32, image: (&str, &str), line: &str) -> Assignment {
         digest: Some(image.1.into()),
         command: vec!["-c".into(), line.into()],
         environment: [("GREETING".to_owned(), "hello".to_owned())].into(),
+        secrets: [("HIDDEN".to_owned(), Secret::new("swordfish".to_owned()))].into(),
         volumes: vec!["/dev:/dev".into()],
         namespaces: Default::default(),
         timeout_ms: 60_000,
@@ -104,7 +108,8 @@ async fn conformance(runtime: Arc<dyn ContainerRuntime>, registry: &Registry, di
             plain,
             "echo $GREETING from $BOOTCODE_ACTION; echo to-stderr >&2; cat $BOOTCODE_TOKEN_FILE; echo; \
              echo kept > /workflow/file; test -c /dev/null && test -e /sys/kernel && ls /proc/1 > /dev/null && \
-             echo read-only: $(echo x 2>/dev/null > $BOOTCODE_TOKEN_FILE || echo yes)",
+             echo read-only: $(echo x 2>/dev/null > $BOOTCODE_TOKEN_FILE || echo yes); \
+             echo secret: ${#HIDDEN} $HIDDEN",
         ),
         shell(
             1,
@@ -131,7 +136,9 @@ async fn conformance(runtime: Arc<dyn ContainerRuntime>, registry: &Registry, di
         other => panic!("action {index}: {other:?}, log {}", log(index)),
     };
     assert_eq!(outcome(0), Outcome::Succeeded, "{}", log(0));
-    for part in ["hello from action-0\n", "to-stderr\n", "metadata-secret", "read-only: yes\n"] {
+    for part in
+        ["hello from action-0\n", "to-stderr\n", "metadata-secret", "read-only: yes\n", "secret: 9 ***\n"]
+    {
         assert!(log(0).contains(part), "{part} in {}", log(0));
     }
     assert_eq!(outcome(1), Outcome::Succeeded, "{}", log(1));

@@ -1,13 +1,16 @@
+use serde_json::json;
+
 use super::world::{World, hello, is_ours, later, new_workflow, report};
 use crate::{
     document::{Overwrite, WorkflowDocSpec},
-    engine::{EngineError, NewWorkflow},
+    engine::{EngineError, NewWorkflow, log_name},
     journal::Journal as _,
     limits::{CLAIM_SECONDS, SESSION_SECONDS},
     source::Work,
+    store::Store as _,
     timeline::Reason,
     workflow::{
-        Claim, Heartbeat, Hold, LogChunk, MachineAction, Outcome, Rejection, ServiceError,
+        Assignment, Claim, Heartbeat, Hold, LogChunk, MachineAction, Outcome, Rejection, ServiceError,
         WorkflowService as _,
         fixtures::{action, declared, disk, failed, hardware, spec},
     },
@@ -297,4 +300,38 @@ async fn a_machine_that_waits_longer_than_a_session_lasts_gets_another() {
     let second = engine.hello(hello(&token, "boot-1")).await.unwrap();
     engine.create(&new_workflow("w", spec())).await.unwrap();
     assert!(matches!(engine.claim(&second.token).await.unwrap(), Claim::Run(_)));
+}
+
+#[tokio::test]
+async fn an_actions_secret_is_read_when_it_is_handed_out_and_stands_nowhere_else() {
+    let world = World::new();
+    let engine = world.engine().await;
+    let mut spec = spec();
+    let variable = |reference: &str| serde_json::from_value(json!({"secretRef": reference})).unwrap();
+    spec.tasks[0].actions[0].environment =
+        [("PLAIN".to_owned(), "text".into()), ("PASSWORD".to_owned(), variable("site/root"))].into();
+    engine.create(&new_workflow("w", spec)).await.unwrap();
+    let session = engine.hello(hello(&world.token(), "boot-1")).await.unwrap();
+    let Claim::Wait { reason, .. } = engine.claim(&session.token).await.unwrap() else { panic!() };
+    assert_eq!(reason, "workflow w: secret site/root cannot be read: the file is not there");
+    assert_eq!(engine.status("w").unwrap().state, "Pending", "no attempt began, nothing failed");
+    world.secrets.set("site/root", "hunter2");
+    let Claim::Run(assignment) = engine.claim(&session.token).await.unwrap() else { panic!() };
+    assert_eq!(assignment.attempt, 1);
+    assert_eq!(assignment.environment, [("PLAIN".to_owned(), "text".to_owned())].into());
+    assert_eq!(assignment.secrets["PASSWORD"].reveal(), "hunter2");
+    let json = serde_json::to_string(&assignment).unwrap();
+    assert_eq!(serde_json::from_str::<Assignment>(&json).unwrap(), *assignment, "as it goes over HTTP");
+    let log = world.store.read(&log_name("w"), 1).await.unwrap();
+    let printed = [
+        format!("{assignment:?}"),
+        format!("{log:?}"),
+        format!("{:?}", engine.state("w")),
+        serde_json::to_string(&engine.status("w")).unwrap(),
+        world.timeline().join(" "),
+    ];
+    for text in printed {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    assert!(format!("{log:?}").contains("site/root"));
 }

@@ -16,6 +16,7 @@ use crate::{
     engine::{Engine, NewWorkflow, Parts},
     image::{ImageError, ImageIndex},
     journal::MemoryJournal,
+    secret::{Secret, SecretError, SecretRef, SecretSource},
     session::{BootSessions, Entropy, Sealer},
     source::{HardwareKey, HardwareSource, SourceError},
     store::{Batch, Commit, Entry, Key, MemoryStore, Revision, Store, StoreError, Stored, Watch},
@@ -116,6 +117,25 @@ impl ImageIndex for Images {
     }
 }
 
+/// The secrets that are there, by their names; readable at will.
+#[derive(Default)]
+pub(super) struct Secrets(Mutex<HashMap<String, String>>);
+
+impl Secrets {
+    pub(super) fn set(&self, reference: &str, value: &str) {
+        self.0.lock().unwrap().insert(reference.to_owned(), value.to_owned());
+    }
+}
+
+#[async_trait]
+impl SecretSource for Secrets {
+    async fn resolve(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
+        let found = self.0.lock().unwrap().get(&reference.to_string()).cloned();
+        let problem = "the file is not there".to_owned();
+        found.map(Secret::new).ok_or_else(|| SecretError { reference: reference.clone(), problem })
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Events(Mutex<Vec<BootEvent>>);
 
@@ -130,6 +150,7 @@ pub(super) struct World {
     pub(super) store: Arc<FaultyStore>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) journal: Arc<MemoryJournal>,
+    pub(super) secrets: Arc<Secrets>,
     events: Arc<Events>,
     sealer: Sealer,
     entropy: Entropy,
@@ -143,6 +164,7 @@ impl World {
             store: Arc::default(),
             clock: Arc::new(ManualClock::new(fixtures::at(0))),
             journal: Arc::default(),
+            secrets: Arc::default(),
             events: Arc::default(),
             sealer: Sealer::new([7; 32]),
             entropy: Arc::new(move || [drawn.fetch_add(1, Ordering::SeqCst); 16]),
@@ -159,6 +181,7 @@ impl World {
             journal: Arc::<MemoryJournal>::clone(&self.journal),
             images: Arc::new(Images),
             hardware: Arc::new(OneMachine(fixtures::hardware())),
+            secrets: Arc::clone(&self.secrets) as _,
             sealer: self.sealer.clone(),
         };
         Engine::open(parts).await.unwrap()

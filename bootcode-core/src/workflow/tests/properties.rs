@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use crate::{
     document::{Disk, Overwrite, Storage, WorkflowDocSpec},
     workflow::{
-        ActionPhase, Armed, Command, DiskReport, Event, Inventory, Machine, Outcome, Phase, Recorded, State,
-        decide,
+        ActionPhase, Armed, Command, Credentials, DiskReport, Event, Inventory, Machine, Outcome, Phase,
+        Recorded, State, decide,
         fixtures::{action, at, declared, failed, hardware, inventory, report, spec},
         writable,
     },
@@ -188,7 +188,7 @@ proptest! {
                     }
                     let machine = Machine { hardware: &hardware, boot_id: &boot_id, inventory };
                     take(&mut state, Command::Claim { machine, next, digest: None }, now, &mut log)?;
-                    if let Some(assignment) = state.assignment(&machine, String::new()) {
+                    if let Some(assignment) = state.assignment(&machine, Credentials::default()) {
                         for disk in &assignment.writable {
                             let armed = state.armed_on("node-1").iter().find(|armed| armed.id == disk.id);
                             prop_assert!(armed.is_some(), "a disk that is not armed is handed out");

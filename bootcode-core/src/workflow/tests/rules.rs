@@ -4,7 +4,7 @@ use crate::{
     source::Work,
     template::{ActionSpec, OnInterrupt, WorkflowSpec},
     workflow::{
-        Command, Event, Hold, Outcome, Phase, Rejection, State, decide,
+        Command, Credentials, Event, Hold, Outcome, Phase, Rejection, State, decide,
         fixtures::{Run, action, at, declared, failed, hardware, names, report, spec},
         next_deadline, work_for,
     },
@@ -46,11 +46,11 @@ fn a_claim_repeated_in_the_same_boot_gets_the_same_attempt() {
     run.claim("boot-1");
     let (hardware, inventory) = (run.hardware.clone(), run.inventory.clone());
     let machine = |boot_id| crate::workflow::Machine { hardware: &hardware, boot_id, inventory: &inventory };
-    let first = run.state.assignment(&machine("boot-1"), String::new()).unwrap();
+    let first = run.state.assignment(&machine("boot-1"), Credentials::default()).unwrap();
     run.now = at(30);
     assert_eq!(run.claim("boot-1"), []);
-    assert_eq!(run.state.assignment(&machine("boot-1"), String::new()).unwrap(), first);
-    assert_eq!(run.state.assignment(&machine("boot-2"), String::new()), None);
+    assert_eq!(run.state.assignment(&machine("boot-1"), Credentials::default()).unwrap(), first);
+    assert_eq!(run.state.assignment(&machine("boot-2"), Credentials::default()), None);
     assert_eq!(first.writable.len(), 1);
     assert_eq!(first.writable[0].device, "/dev/vda");
     assert_eq!(first.timeout_ms, 90_000);
@@ -62,7 +62,7 @@ fn an_action_that_writes_no_disk_gets_none() {
     run.claim("boot-1");
     let machine =
         crate::workflow::Machine { hardware: &run.hardware, boot_id: "boot-1", inventory: &run.inventory };
-    assert_eq!(run.state.assignment(&machine, String::new()).unwrap().writable, []);
+    assert_eq!(run.state.assignment(&machine, Credentials::default()).unwrap().writable, []);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_template_without_timeouts_has_the_rest_of_the_whole() {
     run.claim("boot-1");
     let machine =
         crate::workflow::Machine { hardware: &run.hardware, boot_id: "boot-1", inventory: &run.inventory };
-    assert_eq!(run.state.assignment(&machine, String::new()).unwrap().timeout_ms, 1_000_000);
+    assert_eq!(run.state.assignment(&machine, Credentials::default()).unwrap().timeout_ms, 1_000_000);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use bootcode_core::{
+    secret::Secret,
     timeline::Reason,
     workflow::{
         Assignment, Claim, Heartbeat, Hello, LogChunk, MachineAction, Outcome, Report, ReportAck,
@@ -45,6 +46,8 @@ pub(super) enum Trouble {
     },
     Cancels,
     Refuses,
+    /// None; each action has a secret.
+    Secretive,
 }
 
 /// A small honest engine.
@@ -161,7 +164,10 @@ impl WorkflowService for FakeService {
             }
             let (index, attempt) = state.open.unwrap();
             let action = format!("action-{index}");
-            let assignment = Assignment { index, attempt, ..crate::agent::tests::assignment(&action) };
+            let mut assignment = Assignment { index, attempt, ..crate::agent::tests::assignment(&action) };
+            if matches!(self.trouble, Trouble::Secretive) {
+                assignment.secrets.insert("S".into(), Secret::new("swordfish".into()));
+            }
             Ok(Claim::Run(Box::new(assignment)))
         })
         .await
@@ -260,8 +266,15 @@ impl ContainerRuntime for FakeRuntime {
     async fn run(&self, spec: ContainerSpec, control: Control) -> Result<Finished, RuntimeError> {
         let started = Instant::now();
         let index = spec.environment["BOOTCODE_ACTION"].rsplit('-').next().unwrap().to_owned();
+        let secrets: Vec<Secret> = spec.secrets.values().cloned().collect();
         self.specs.lock().unwrap().push(spec);
         control.log.send(format!("action {index}: grün\n").into()).await.unwrap();
+        for secret in secrets {
+            let (first, second) = secret.reveal().split_at(3);
+            for piece in ["it is ", first, second, "\n"] {
+                control.log.send(piece.to_owned().into()).await.unwrap();
+            }
+        }
         let work = if self.endless { Duration::from_secs(1 << 30) } else { Duration::from_secs(60) };
         let exit = tokio::select! {
             () = sleep(work) => Exit::Status(0),

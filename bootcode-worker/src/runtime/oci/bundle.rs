@@ -79,8 +79,8 @@ fn environment(spec: &ContainerSpec, image: &ImageConfig) -> Vec<String> {
         all.push(PATH.to_owned());
     }
     all.extend(image.environment.iter().cloned());
-    all.retain(|variable| !spec.environment.contains_key(&name(variable)));
-    all.extend(spec.environment.iter().map(|(name, value)| format!("{name}={value}")));
+    all.retain(|variable| !spec.sets(&name(variable)));
+    all.extend(spec.variables());
     all
 }
 
@@ -124,7 +124,7 @@ fn user(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use bootcode_core::workflow::Namespaces;
+    use bootcode_core::{secret::Secret, workflow::Namespaces};
 
     use super::*;
     use crate::{
@@ -140,6 +140,7 @@ mod tests {
             image: ImageRef { name: "wipe:v3".into(), digest: None },
             command: vec![],
             environment: [("A".to_owned(), "action".to_owned())].into(),
+            secrets: [("S".to_owned(), Secret::new("hidden".to_owned()))].into(),
             volumes: vec![Volume::parse("/dev:/dev").unwrap(), Volume::parse("/a:/b:ro").unwrap()],
             namespaces: Namespaces::default(),
         }
@@ -151,7 +152,7 @@ mod tests {
 
     fn image() -> ImageConfig {
         ImageConfig {
-            environment: vec!["A=image".into(), "B=image".into()],
+            environment: vec!["A=image".into(), "B=image".into(), "S=image".into()],
             entrypoint: vec!["/entry".into()],
             command: vec!["default".into()],
             ..ImageConfig::default()
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn the_actions_variables_replace_the_images() {
         let config = config(&spec(), &image(), &host(false)).unwrap();
-        assert_eq!(config["process"]["env"], json!([PATH, "B=image", "A=action"]));
+        assert_eq!(config["process"]["env"], json!([PATH, "B=image", "A=action", "S=hidden"]));
     }
 
     #[test]

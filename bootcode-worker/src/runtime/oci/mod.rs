@@ -20,6 +20,8 @@ mod tests;
 use std::{
     collections::HashMap,
     fs,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -171,7 +173,11 @@ fn prepare(dir: &Path, image: &Image, spec: &ContainerSpec) -> Result<(), Runtim
     let config = bundle::config(spec, &image.config, &bundle::Host::look())?;
     let rootfs = Rootfs::mount(dir, &image.layers)?;
     let path = rootfs.bundle.join("config.json");
-    fs::write(&path, config.to_string()).map_err(RuntimeError::file("write", &path))
+    let mut options = fs::File::options();
+    // It holds the action's secrets.
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+    file.and_then(|mut file| file.write_all(config.to_string().as_bytes()))
+        .map_err(RuntimeError::file("write", &path))
 }
 
 /// File system work beside the runtime's threads.
