@@ -3,11 +3,11 @@
 use super::{Batch, StoreError};
 use crate::limits::{BATCH_BYTES, BATCH_OPERATIONS};
 
-/// Refuses a batch that is larger than any backend has to take.
+/// Refuses a batch that is larger than any backend has to take; a backend's `commit` begins with this.
 ///
 /// # Errors
 /// [`StoreError::TooLarge`].
-pub(super) fn check(batch: &Batch) -> Result<(), StoreError> {
+pub fn check_bounds(batch: &Batch) -> Result<(), StoreError> {
     let (operations, bytes) = size(batch);
     if operations > BATCH_OPERATIONS || bytes > BATCH_BYTES {
         return Err(StoreError::TooLarge { operations, bytes });

@@ -156,7 +156,7 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Commit, StoreError> {
-        bounds::check(&batch)?;
+        bounds::check_bounds(&batch)?;
         let mut inner = self.lock();
         if let Some(what) = inner.conflict(&batch) {
             return Ok(Commit::Conflict { what });

@@ -14,6 +14,8 @@ mod sqlite;
 mod tests;
 
 #[cfg(feature = "engine")]
+pub use bounds::check_bounds;
+#[cfg(feature = "engine")]
 pub(crate) use bounds::size as batch_size;
 #[cfg(feature = "engine")]
 pub use memory::MemoryStore;
@@ -61,7 +63,7 @@ pub struct Stored {
 }
 
 /// What must be so for a batch to be carried out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Expect {
     /// The document does not exist.
     Absent(Key),
@@ -70,7 +72,7 @@ pub enum Expect {
 }
 
 /// Entries for the end of a log.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Append {
     /// The log's name: `workflow/<name>`.
     pub log: String,
@@ -81,7 +83,7 @@ pub struct Append {
 }
 
 /// Changes that happen together or not at all.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     /// Conditions.
     pub expects: Vec<Expect>,

@@ -33,6 +33,34 @@ pub(super) async fn every_commit_makes_the_next_revision(store: Arc<dyn Store>) 
     Ok(())
 }
 
+pub(super) async fn a_read_after_a_commit_sees_it(store: Arc<dyn Store>) -> Checked {
+    for round in 1..=20 {
+        let revision =
+            done(&store, Batch { appends: append("log/a", round - 1, &[round]).appends, ..put("a", round) })
+                .await?;
+        let read = value(&store, "a").await?;
+        hold!(read == Some(round), "{round} was written, {read:?} is read");
+        let (listed, at) = store.list("Thing").await.map_err(|error| error.to_string())?;
+        hold!(
+            at == revision && listed.len() == 1 && listed[0].value == round,
+            "{round} was written at {revision:?}, the list of {at:?} has {listed:?}"
+        );
+        let read = entries(&store, "log/a", round).await?;
+        hold!(read == [(round, round)], "{round} was appended, the log reads {read:?} from there");
+    }
+    Ok(())
+}
+
+pub(super) async fn a_document_that_is_made_again_is_another(store: Arc<dyn Store>) -> Checked {
+    let key = Key::new("Thing", "a");
+    let first = done(&store, put("a", 1)).await?;
+    done(&store, Batch { deletes: vec![key.clone()], ..Batch::default() }).await?;
+    refused(&store, Batch { expects: vec![Expect::At(key.clone(), first)], ..put("a", 9) }).await?;
+    let again = done(&store, Batch { expects: vec![Expect::Absent(key.clone())], ..put("a", 1) }).await?;
+    hold!(again > first, "a document of {first:?} that was deleted and written again is of {again:?}");
+    refused(&store, Batch { expects: vec![Expect::At(key, first)], ..put("a", 9) }).await
+}
+
 pub(super) async fn an_expectation_that_fails_changes_nothing(store: Arc<dyn Store>) -> Checked {
     let first = done(&store, put("a", 1)).await?;
     let second = done(&store, put("a", 2)).await?;
@@ -77,6 +105,22 @@ pub(super) async fn one_of_many_writers_wins_each_sequence_number(store: Arc<dyn
     }
     let read = entries(&store, "log/a", 1).await?;
     hold!(read.len() == 8, "8 entries were acknowledged, {} are there", read.len());
+    Ok(())
+}
+
+pub(super) async fn no_two_commits_share_a_revision(store: Arc<dyn Store>) -> Checked {
+    let writers = (0..64).map(|writer| {
+        let store = Arc::clone(&store);
+        async move { done(&store, put(&format!("{writer}"), writer)).await }
+    });
+    let mut revisions = futures_util::future::try_join_all(writers).await?;
+    revisions.sort_unstable();
+    let expected: Vec<Revision> = (1..=64).map(Revision).collect();
+    hold!(revisions == expected, "64 commits at once made {revisions:?}");
+    let (listed, at) = store.list("Thing").await.map_err(|error| error.to_string())?;
+    let mut kept: Vec<Revision> = listed.iter().map(|stored| stored.revision).collect();
+    kept.sort_unstable();
+    hold!(at == Revision(64) && kept == expected, "64 documents are listed at {at:?} with {kept:?}");
     Ok(())
 }
 

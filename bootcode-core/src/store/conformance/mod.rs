@@ -85,9 +85,12 @@ pub async fn check(harness: &dyn Harness) -> Report {
     run!(
         checks::a_commit_is_read_back,
         checks::every_commit_makes_the_next_revision,
+        checks::a_read_after_a_commit_sees_it,
         checks::an_expectation_that_fails_changes_nothing,
+        checks::a_document_that_is_made_again_is_another,
         checks::an_append_after_another_sequence_number_conflicts,
         checks::one_of_many_writers_wins_each_sequence_number,
+        checks::no_two_commits_share_a_revision,
         checks::an_acknowledged_entry_is_never_lost,
         checks::a_batch_is_carried_out_whole_or_not_at_all,
         checks::deleting_an_absent_document_is_no_error,
@@ -97,6 +100,7 @@ pub async fn check(harness: &dyn Harness) -> Report {
         watching::a_watch_shows_every_commit_whole_and_in_order,
         watching::a_watch_goes_on_where_its_reader_stopped,
         watching::a_watch_from_the_future_says_compacted,
+        watching::a_watcher_that_falls_behind_sees_everything_or_is_told,
         watching::what_list_saw_and_the_watch_after_it_make_the_present,
     );
     note(

@@ -71,12 +71,43 @@ pub(super) async fn a_watch_from_the_future_says_compacted(store: Arc<dyn Store>
     Ok(())
 }
 
+pub(super) async fn a_watcher_that_falls_behind_sees_everything_or_is_told(store: Arc<dyn Store>) -> Checked {
+    /// More than any backend keeps in memory for one watcher that does not read.
+    const COMMITS: u64 = 4096;
+    let behind = watch(&store, Revision(0)).await?;
+    for first in (0..COMMITS).step_by(128) {
+        let writers = (first..first + 128).map(|value| {
+            let store = Arc::clone(&store);
+            async move { done(&store, put(&format!("{}", value % 16), value)).await }
+        });
+        futures_util::future::try_join_all(writers).await?;
+    }
+    for (what, mut seen) in
+        [("a watcher that did not read", behind), ("a late one", watch(&store, Revision(0)).await?)]
+    {
+        for due in 1..=COMMITS {
+            match next(&mut seen).await.map_err(|wrong| format!("{what}: {wrong} at commit {due}"))? {
+                Watched::Compacted => break,
+                Watched::Commit { revision, .. } if revision == Revision(due) => {}
+                Watched::Commit { revision, .. } => {
+                    return Err(format!(
+                        "{what} is shown {revision:?} where {due} is due, without Compacted"
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn what_list_saw_and_the_watch_after_it_make_the_present(store: Arc<dyn Store>) -> Checked {
     let writers = (0..4u64).map(|writer| {
         let store = Arc::clone(&store);
         async move {
             for value in 0..25 {
-                done(&store, put(&format!("{writer}-{}", value % 5), value)).await?;
+                done(&store, put(&format!("{writer}-{}", value % 20), value)).await?;
+                // A store that never waits would be done before anybody lists.
+                tokio::task::yield_now().await;
             }
             Ok::<_, String>(())
         }

@@ -5,6 +5,7 @@
 //! get, list, read --> spawn_blocking on a reading connection
 //! ```
 
+mod beside;
 mod open;
 mod rows;
 mod tables;
@@ -77,15 +78,6 @@ impl SqliteStore {
     pub async fn check_integrity(&self) -> Result<(), StoreError> {
         let path = self.path.clone();
         self.reading(move |connection| Ok(open::integrity(connection, &path, "integrity_check"))).await?
-    }
-
-    /// Writes a copy of the store, as it is at one moment, to a file that does not exist yet.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] where it cannot be written.
-    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        let to = to.to_string_lossy().into_owned();
-        self.reading(move |connection| connection.execute("VACUUM INTO ?1", [to]).map(|_| ())).await
     }
 
     async fn reading<T: Send + 'static>(
@@ -161,7 +153,7 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Commit, StoreError> {
-        bounds::check(&batch)?;
+        bounds::check_bounds(&batch)?;
         self.ask(|answer| Job::Commit { batch, answer }).await
     }
 

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::super::StoreError;
 
 /// How long a connection waits for another one of this process.
-const BUSY: Duration = Duration::from_secs(10);
+pub(super) const BUSY: Duration = Duration::from_secs(10);
 
 /// Each brings the schema one version further; `user_version` counts those that were carried out.
 const MIGRATIONS: [&str; 1] = ["
@@ -77,19 +77,7 @@ pub(super) fn integrity(connection: &Connection, path: &Path, check: &str) -> Re
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let told = |error: rusqlite::Error| explain(path, &error);
-    let version: usize = connection
-        .query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))
-        .map(|version| usize::try_from(version).unwrap_or(usize::MAX))
-        .map_err(told)?;
-    if version > MIGRATIONS.len() {
-        let known = MIGRATIONS.len();
-        return Err(cannot(
-            path,
-            &format_args!(
-                "its schema is version {version}, this program knows {known}; use the newer program"
-            ),
-        ));
-    }
+    let version = known_version(connection, path)?;
     for (done, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         let transaction = connection.transaction().map_err(told)?;
         transaction.execute_batch(migration).map_err(told)?;
@@ -101,7 +89,26 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
+/// The version of the schema, which is one that this program knows.
+pub(super) fn known_version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
+    let version: usize = connection
+        .query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))
+        .map(|version| usize::try_from(version).unwrap_or(usize::MAX))
+        .map_err(|error| explain(path, &error))?;
+    let known = MIGRATIONS.len();
+    if version > known {
+        return Err(cannot(
+            path,
+            &format_args!(
+                "its schema is version {version}, this program knows {known}; use the newer program, or restore a backup of \
+                 before it ran"
+            ),
+        ));
+    }
+    Ok(version)
+}
+
+pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => damaged(path, error),
         _ => cannot(path, error),
