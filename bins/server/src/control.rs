@@ -19,7 +19,7 @@ use bootcode_core::{
 
 use crate::{
     config::{Config, StoreKind},
-    data::DataDir,
+    data::{DATABASE, DataDir},
     error::ServerError,
     freshness::{self, Freshness},
     secrets::StoredSecrets,
@@ -62,9 +62,7 @@ impl Control {
         let store = match (own.store, config.store) {
             (Some(store), _) => store,
             (None, StoreKind::Memory) => Arc::new(MemoryStore::new()),
-            (None, StoreKind::Sqlite) => {
-                Arc::new(SqliteStore::open(&data.join("bootcode.sqlite"))?) as Arc<dyn Store>
-            }
+            (None, StoreKind::Sqlite) => Arc::new(SqliteStore::open(&data.join(DATABASE))?) as Arc<dyn Store>,
         };
         let freshness = freshness::begin(&data, &*store).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -31,6 +31,9 @@ fn remedy(source: &io::Error) -> &'static str {
     }
 }
 
+/// The store's file in it.
+pub(crate) const DATABASE: &str = "bootcode.sqlite";
+
 /// The server's own directory, readable by its user only.
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir {
@@ -81,19 +84,19 @@ impl DataDir {
         }
     }
 
-    /// How often a server was started here; 0 before the first time.
+    /// How often a server was started here; `None` before the first time.
     ///
     /// # Errors
     /// See [`DataError`].
-    pub(crate) fn epoch(&self) -> Result<u64, DataError> {
+    pub(crate) fn epoch(&self) -> Result<Option<u64>, DataError> {
         let path = self.join("epoch");
         match fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map_err(|_| {
+            Ok(text) => text.trim().parse().map(Some).map_err(|_| {
                 failed("read as a number (write 0 into it: open workflows will be held)", &path)(
                     io::ErrorKind::InvalidData.into(),
                 )
             }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("read", &path)(error)),
         }
     }
@@ -147,8 +150,8 @@ mod tests {
     fn the_epoch_counts_from_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::open(dir.path()).unwrap();
-        assert_eq!(data.epoch().unwrap(), 0);
+        assert_eq!(data.epoch().unwrap(), None);
         data.set_epoch(7).unwrap();
-        assert_eq!(data.epoch().unwrap(), 7);
+        assert_eq!(data.epoch().unwrap(), Some(7));
     }
 }

@@ -4,7 +4,10 @@ use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 
 use bootcode_core::{engine::EngineError, store::StoreError};
 
-use crate::{config::ConfigError, data::DataError, freshness::FreshnessError, sources::SourceDirError};
+use crate::{
+    backup::BackupError, config::ConfigError, data::DataError, freshness::FreshnessError,
+    sources::SourceDirError,
+};
 
 /// The server cannot start, or ended because a part of it failed.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,9 @@ pub enum ServerError {
     /// The data directory.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -114,7 +120,10 @@ impl ServerError {
             Self::Config(ConfigError::Read { .. }) | Self::Sources(SourceDirError::Read { .. }) => 66,
             Self::Config(_) | Self::Path { .. } | Self::Images(_) | Self::Interfaces { .. } => 78,
             _ if self.is_permission() => 77,
-            Self::Store(_) | Self::Engine(_) | Self::Data(_) | Self::Freshness(_) => 74,
+            Self::Backup(BackupError::Memory) => 78,
+            // EX_CANTCREAT.
+            Self::Backup(BackupError::File { .. }) => 73,
+            Self::Backup(_) | Self::Store(_) | Self::Engine(_) | Self::Data(_) | Self::Freshness(_) => 74,
             Self::Dhcp(_) | Self::Tftp(_) | Self::Http { .. } | Self::Socket { .. } => 69,
             Self::Runtime(_) => 71,
             Self::Ended { .. } => 70,

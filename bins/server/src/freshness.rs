@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::data::{DataDir, DataError};
 
-/// What the epochs of the data directory and of the store say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What the epochs of the data directory and of the store say; the gravest comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Freshness {
     /// The store continues where this server left it.
@@ -46,8 +46,9 @@ pub(crate) async fn begin(data: &DataDir, store: &dyn Store) -> Result<Freshness
     let field = |name: &str| stored.as_ref().and_then(|stored| stored.value.get(name).cloned());
     let in_store = field("epoch").and_then(|epoch| epoch.as_u64());
     let unsettled = field("unsettled").and_then(|found| serde_json::from_value(found).ok());
-    let freshness = unsettled.unwrap_or_else(|| compare(file, in_store));
-    let epoch = file.max(in_store.unwrap_or(0)) + 1;
+    // A store may be restored that was never settled: what is found now counts as well as what was found then.
+    let freshness = compare(file, in_store, unsettled);
+    let epoch = file.unwrap_or(0).max(in_store.unwrap_or(0)) + 1;
     write(store, stored.as_ref(), json!({"epoch": epoch, "unsettled": freshness})).await?;
     data.set_epoch(epoch)?;
     Ok(freshness)
@@ -61,6 +62,17 @@ pub(crate) async fn settle(store: &dyn Store) -> Result<(), FreshnessError> {
     let stored = store.get(&key()).await?;
     let epoch = stored.as_ref().map(|stored| stored.value["epoch"].clone());
     write(store, stored.as_ref(), json!({"epoch": epoch})).await
+}
+
+/// Says in a copy of a store that it is one: whichever server is started on it finds it restored. Between two starts of a server its
+/// epochs do not change, so that they alone would not tell a copy from the store that was copied.
+///
+/// # Errors
+/// See [`FreshnessError`].
+pub(crate) async fn mark_copy(copy: &dyn Store) -> Result<(), FreshnessError> {
+    let stored = copy.get(&key()).await?;
+    let epoch = stored.as_ref().map_or(json!(0), |stored| stored.value["epoch"].clone());
+    write(copy, stored.as_ref(), json!({"epoch": epoch, "unsettled": Freshness::Restored})).await
 }
 
 fn key() -> Key {
@@ -79,13 +91,16 @@ async fn write(store: &dyn Store, stored: Option<&Stored>, value: Value) -> Resu
     }
 }
 
-fn compare(file: u64, store: Option<u64>) -> Freshness {
-    match store {
-        None => Freshness::Fresh,
+fn compare(file: Option<u64>, store: Option<u64>, unsettled: Option<Freshness>) -> Freshness {
+    let found = match (file, store) {
+        (_, None) => Freshness::Fresh,
         // One ahead: the last start ended between the two writes.
-        Some(store) if store == file || store == file + 1 => Freshness::Continued,
-        Some(_) => Freshness::Restored,
-    }
+        (Some(file), Some(store)) if store == file || store == file + 1 => Freshness::Continued,
+        // The very first start ended between the two writes, and said so in the store.
+        (None, Some(1)) if unsettled == Some(Freshness::Fresh) => Freshness::Fresh,
+        (_, Some(_)) => Freshness::Restored,
+    };
+    unsettled.map_or(found, |unsettled| unsettled.max(found))
 }
 
 #[cfg(test)]
@@ -113,18 +128,43 @@ mod tests {
         assert_eq!(begin(&data, &store).await.unwrap(), Freshness::Continued);
     }
 
+    #[tokio::test]
+    async fn a_copy_is_told_from_the_store_that_was_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::open(dir.path()).unwrap();
+        let store = MemoryStore::new();
+        begin(&data, &store).await.unwrap();
+        settle(&store).await.unwrap();
+        // Without a start in between.
+        mark_copy(&store).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(begin(&data, &store).await.unwrap(), Freshness::Restored);
+        }
+        settle(&store).await.unwrap();
+        assert_eq!(begin(&data, &store).await.unwrap(), Freshness::Continued);
+    }
+
     #[test]
     fn epochs_tell_a_lost_a_restored_and_a_continued_store_apart() {
-        for (file, store, expected) in [
-            (0, None, Freshness::Fresh),
-            (5, None, Freshness::Fresh),
-            (5, Some(5), Freshness::Continued),
-            (5, Some(6), Freshness::Continued),
-            (5, Some(4), Freshness::Restored),
-            (0, Some(5), Freshness::Restored),
-            (5, Some(7), Freshness::Restored),
+        use Freshness::{Continued, Fresh, Restored};
+        for (file, store, unsettled, expected) in [
+            (None, None, None, Fresh),
+            (Some(5), None, None, Fresh),
+            (Some(5), Some(5), None, Continued),
+            (Some(5), Some(6), None, Continued),
+            (Some(5), Some(4), None, Restored),
+            (Some(5), Some(7), None, Restored),
+            // The data directory is another one.
+            (None, Some(5), None, Restored),
+            (None, Some(1), None, Restored),
+            (None, Some(1), Some(Fresh), Fresh),
+            (None, Some(3), Some(Fresh), Restored),
+            (Some(1), Some(2), Some(Fresh), Fresh),
+            (Some(9), Some(2), Some(Fresh), Restored),
+            (Some(5), Some(5), Some(Restored), Restored),
         ] {
-            assert_eq!(compare(file, store), expected, "file {file}, store {store:?}");
+            let found = compare(file, store, unsettled);
+            assert_eq!(found, expected, "file {file:?}, store {store:?}, unsettled {unsettled:?}");
         }
     }
 }

@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+mod backup;
 pub mod config;
 mod control;
 mod data;
@@ -27,6 +28,7 @@ mod secrets;
 mod server;
 mod sources;
 
+pub use backup::BackupError;
 pub use config::{Config, ConfigError, Override, OverrideError};
 pub use data::DataError;
 pub use error::ServerError;

@@ -6,7 +6,7 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use bootcode_core::yaml;
 use bootcode_server::{Config, Override, Server, ServerError};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -15,18 +15,32 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The configuration.
-    #[arg(long, default_value = "bootcode.yaml")]
+    #[arg(long, default_value = "bootcode.yaml", global = true)]
     config: PathBuf,
-    /// Checks the configuration and the documents of its directories, and exits.
+    /// Checks the configuration, the documents of its directories and the store's file, and exits.
     #[arg(long)]
     check: bool,
     /// Prints the configuration with everything resolved, and exits.
     #[arg(long)]
     print_config: bool,
     /// Another value for one key; wins over the environment's BOOTCODE_KEY, which wins over the file.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
     overrides: Vec<Override>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Copies the store to a new file, while the server runs or not.
+    ///
+    /// To restore: stop the server, put the copy in the place of bootcode.sqlite in `data_dir`, remove bootcode.sqlite-wal and
+    /// bootcode.sqlite-shm beside it, start the server. It holds every open workflow until `bootcode release`.
+    Backup {
+        /// The file; it must not exist.
+        file: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -85,9 +99,14 @@ fn run(arguments: Arguments) -> Result<(), ServerError> {
         print(&format!("{} and its {documents} documents are valid\n", arguments.config.display()));
         return Ok(());
     }
-    descriptors::raise();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServerError::Runtime)?;
+    if let Some(Command::Backup { file }) = arguments.command {
+        runtime.block_on(Server::backup(&config, &file))?;
+        print(&format!("{} is a copy of the store\n", file.display()));
+        return Ok(());
+    }
+    descriptors::raise();
     runtime.block_on(async {
         let server = Server::builder(config).build()?;
         let cancel = CancellationToken::new();

@@ -1,6 +1,6 @@
 //! The whole server: what it is built from, and how it runs.
 
-use std::{pin::Pin, sync::Arc};
+use std::{path::Path, pin::Pin, sync::Arc};
 
 use axum::Router;
 use bootcode_api::{operator, worker};
@@ -10,7 +10,7 @@ use bootcode_core::{
     policy::{BootPolicy, DefaultPolicy},
     secret::SecretSource,
     source::HardwareSource,
-    store::Store,
+    store::{SqliteStore, Store},
 };
 use bootcode_dhcp::{DhcpConfig, DhcpServer, Sources};
 use bootcode_metadata::MetadataParts;
@@ -19,8 +19,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
+    backup,
+    config::{Config, StoreKind},
     control::{Control, Own},
+    data::DATABASE,
     error::{ServerError, with_causes},
     files, http, images, interfaces, sources,
 };
@@ -86,14 +88,27 @@ impl Server {
         ServerBuilder { server: Self { config, own: Own::default(), policy: Arc::new(DefaultPolicy) } }
     }
 
-    /// Checks the configured directories and their documents, without a store; how many documents there are.
+    /// Checks the configured directories with their documents, and the store's file where there is one, which a server may have open
+    /// meanwhile; how many documents the directories have.
     ///
     /// # Errors
     /// See [`ServerError`].
     pub fn check(self) -> Result<usize, ServerError> {
+        let database = self.config.data_dir.join(DATABASE);
+        if self.config.store == StoreKind::Sqlite && database.exists() {
+            SqliteStore::check_file(&database)?;
+        }
         images::open(&self.config)?;
         files::check(&self.config)?;
         Ok(sources::check(&self.config.sources)?)
+    }
+
+    /// Copies the store to a new file, while a server may run on it. A server that is started on the copy holds every open workflow.
+    ///
+    /// # Errors
+    /// [`ServerError::Backup`].
+    pub async fn backup(config: &Config, to: &Path) -> Result<(), ServerError> {
+        Ok(backup::backup(config, to).await?)
     }
 
     /// Runs until cancelled, then ends every task it started.
