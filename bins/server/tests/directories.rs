@@ -106,7 +106,10 @@ fn a_machine_with_an_open_workflow_stays_and_goes_after_it() {
         let server = place.serve(&[]);
         fs::remove_file(place.path("machines/node-1.yaml")).unwrap();
         let kept = server.wait_for("kept as long as it is needed");
-        assert!(kept.contains("Hardware/node-1") && kept.contains("is needed by Workflow `install`"), "{kept}");
+        assert!(
+            kept.contains("Hardware/node-1") && kept.contains("is needed by Workflow `install`"),
+            "{kept}"
+        );
         fs::remove_file(place.path("machines/workflow.yaml")).unwrap();
         let kept = server.wait_for("kept as long as it is needed");
         assert!(
