@@ -22,8 +22,19 @@ pub const FAULTS: usize = 200;
 pub const WARNINGS: usize = 200;
 /// Characters of a value that a fault repeats.
 pub const FAULT_VALUE_CHARS: usize = 60;
-/// Rounds of `range` in one template; a fleet's list has thousands, an endless loop has no end.
-pub const TEMPLATE_ITERATIONS: u64 = 100_000;
+/// Steps of one rendering: expressions, rounds of `range`, items and 64 bytes of text gone through. A fleet's list takes some ten
+/// thousand; an endless loop has no end.
+pub const TEMPLATE_STEPS: u64 = 250_000;
+/// Bytes of all texts that the functions of one rendering make; many times what may be printed.
+pub const TEMPLATE_MADE_BYTES: usize = 16 << 20;
+/// Blocks and templates within one another while rendering; Go's 100,000 would overflow a thread's stack.
+pub const TEMPLATE_DEPTH: usize = 100;
+/// Lists and maps within one another, where a function goes through them all.
+pub const TEMPLATE_VALUE_DEPTH: usize = 64;
+/// Bytes of a regular expression in a template; one that nobody can read is no expression.
+pub const TEMPLATE_REGEX_BYTES: usize = 1 << 10;
+/// Bytes that an expression is compiled to; `\\w{1000}` nested is millions.
+pub const TEMPLATE_REGEX_PROGRAM_BYTES: usize = 1 << 20;
 /// Bytes of a name in a template, the bound that Tinkerbell has.
 pub const TEMPLATE_NAME_BYTES: usize = 199;
 /// Bytes of a template before rendering; Tinkerbell's own are below 16 KiB.

@@ -138,8 +138,9 @@ impl Server {
         let operators = http::bind_operators(&config.api.socket).await?;
 
         control.hold_restored().await?;
-        let mut watched = Vec::with_capacity(config.sources.len());
-        for (directory, result) in sources::apply(&control.applier, &config.sources).await {
+        let mut applied = Vec::with_capacity(config.sources.len());
+        for source in &config.sources {
+            let (texts, result) = sources::apply(&control.applier, source).await;
             match result {
                 Ok(()) => {}
                 Err(error) if control.has_documents() => {
@@ -147,9 +148,9 @@ impl Server {
                 }
                 Err(error) => return Err(error.into()),
             }
-            watched.push(directory);
+            applied.push(texts);
         }
-        control.settle(&watched).await?;
+        control.settle(&applied).await?;
 
         let machine_routes = http::health()
             .merge(worker::router(Arc::clone(&control.engine) as _))
@@ -175,9 +176,9 @@ impl Server {
         let (engine, token) = (Arc::clone(&control.engine), cancel.clone());
         start("the workflow engine", Box::pin(async move { engine.run(token).await }));
         start("the timeline", Box::pin(control.timeline.run(cancel.clone())));
-        if !watched.is_empty() {
-            let follow = sources::follow(Arc::clone(&control.applier), watched, cancel.clone());
-            start("the directories of documents", Box::pin(follow));
+        for (source, texts) in config.sources.into_iter().zip(applied) {
+            let follow = sources::follow(Arc::clone(&control.applier), source, texts, cancel.clone());
+            start("a directory of documents", Box::pin(follow));
         }
         start("DHCP", Box::pin(dhcp.run(cancel.clone())));
         start("TFTP", Box::pin(tftp.run(cancel.clone())));

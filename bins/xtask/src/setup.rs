@@ -68,6 +68,12 @@ const TESTS: &[Package] = &[
     package("fdisk", "/usr/sbin/sfdisk", "MBR and GPT by another's hand"),
     package("gdisk", "/usr/sbin/sgdisk", "GPT by another's hand"),
     package("tcpdump", "tcpdump", "what really is on the wire"),
+    package("golang-go", "go", "Go's own text/template, which templates are held against"),
+    package(
+        "golang-github-masterminds-sprig-dev",
+        "/usr/share/gocode/src/github.com/Masterminds/sprig/functions.go",
+        "its functions",
+    ),
     package("docker.io", "dockerd", "the worker on a real Docker engine"),
 ];
 

@@ -15,7 +15,6 @@ mod secret;
 mod set;
 mod size;
 mod template;
-mod tinkerbell;
 mod tree;
 mod workflow;
 mod writes;

@@ -2,19 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diff, Faults, Write};
+use super::Diff;
 
 /// What `bootcode diff` shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// The documents that it would create, change and delete.
+    /// The documents that it would create and change.
     #[serde(flatten)]
     pub diff: Diff,
-    /// The disks that its new Workflows would write.
-    #[serde(default)]
-    pub writes: Vec<Write>,
-    /// What has no effect here.
-    #[serde(default)]
-    pub warnings: Faults,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{
-    ActionSpec, GoTemplate, Renderer, TaskSpec, TemplateData, Variable, WorkflowSpec,
+    ActionSpec, GoTemplate, TaskSpec, TemplateData, Variable, WorkflowSpec,
     image_ref::reference_fault,
     raw::{RawAction, RawTask, RawTemplate},
 };
@@ -25,13 +25,14 @@ const VOLUME_OPTIONS: [&str; 9] =
 /// Every fault; their `file` is `template`, their lines and columns are those of the template, and no message repeats what only the
 /// rendering brought in.
 pub fn compile(template: &str, source: &str, data: &TemplateData<'_>) -> Result<WorkflowSpec, Faults> {
-    let rendered =
-        GoTemplate.render(source, &data.values).map_err(|error| Faults(vec![error.into_fault(template)]))?;
-    read(template, source, &rendered, data).map_err(|mut faults| {
-        let origins = GoTemplate::origins(source, &data.values);
+    let output = GoTemplate { now: data.now }
+        .output(source, &data.values)
+        .map_err(|error| Faults(vec![error.into_fault(template)]))?;
+    read(template, source, output.text(), data).map_err(|mut faults| {
         for fault in &mut faults.0 {
-            let at = (fault.line as usize).checked_sub(1).and_then(|line| origins.get(line));
-            fault.line = at.copied().unwrap_or(fault.line);
+            if let Some((line, column)) = output.origin(source, fault.line, fault.column) {
+                (fault.line, fault.column) = (line, column);
+            }
         }
         faults.sorted()
     })

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::document::{Hardware, Interface};
@@ -14,6 +15,7 @@ pub type Resolve<'a> = dyn Fn(&str) -> Option<String> + 'a;
 pub struct TemplateData<'a> {
     pub(super) values: Value,
     pub(super) disks: Vec<String>,
+    pub(super) now: Option<Timestamp>,
     pub(super) resolve: &'a Resolve<'a>,
 }
 
@@ -56,7 +58,13 @@ impl<'a> TemplateData<'a> {
         }
         let disks = machine.spec.storage.iter().flat_map(|storage| &storage.disks);
         let disks = disks.filter(|disk| !disk.keep).map(|disk| disk.id.clone()).collect();
-        Self { values: Value::Object(values), disks, resolve }
+        Self { values: Value::Object(values), disks, now: None, resolve }
+    }
+
+    /// With the time that `now` gives.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Self {
+        Self { now: Some(now), ..self }
     }
 }
 

@@ -1,186 +1,84 @@
 //! Go's text/template, with a missing key as an error and bounds on everything.
 
-use std::io;
-
-use gotmpl::{
-    MissingKey, Template, TemplateError,
-    parse::{Expr, ListNode, Node, PipeNode},
-};
-use serde_json::Value;
+use jiff::Timestamp;
+use serde_json::Value as Json;
 
 use super::{
-    RenderError, Renderer, functions, lines,
-    lint::{line_column, lint},
-    scan::without_comments,
+    RenderError, Renderer,
+    exec::{Executor, Failure},
+    lint::line_column,
+    output::Output,
+    parsed::Parsed,
+    value::Value,
+    work::{Fail, Work},
 };
-use crate::{
-    limits::{RENDERED_BYTES, TEMPLATE_ITERATIONS},
-    yaml::nearest,
-};
+use crate::limits::{RENDERED_BYTES, TEMPLATE_STEPS};
 
-/// The language that Tinkerbell's templates are written in.
+/// The language that Tinkerbell's templates are written in, with Sprig's functions.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct GoTemplate;
+pub struct GoTemplate {
+    /// What `now` gives; without it, a template that asks for the time is refused.
+    pub now: Option<Timestamp>,
+}
 
 impl Renderer for GoTemplate {
-    fn render(&self, source: &str, data: &Value) -> Result<String, RenderError> {
-        lint(source)?;
-        let template = parse(source).map_err(|error| failed(source, None, &error, data))?;
-        let values = gotmpl::to_value(data).map_err(|error| failed(source, None, &error, data))?;
-        match execute(&template, None, &values) {
-            Ok(text) => Ok(text),
-            Err(Stop::TooMuch) => Err(RenderError::PrintsTooMuch { limit: RENDERED_BYTES }),
-            Err(Stop::Failed(error)) => {
-                let node = failing_node(source, &values);
-                Err(failed(source, node.as_ref(), &error, data))
-            }
-        }
+    fn render(&self, source: &str, data: &Json) -> Result<String, RenderError> {
+        self.output(source, data).map(Output::into_text)
     }
 }
 
 impl GoTemplate {
-    /// For each line of the rendered text the template's line that made it. Empty where that cannot be told.
-    pub(super) fn origins(source: &str, data: &Value) -> Vec<u32> {
-        let render = || {
-            let template = lines::instrument(parse(source).ok()?, source)?;
-            execute(&template, Some(lines::INSTRUMENTED), &gotmpl::to_value(data).ok()?).ok()
+    /// The rendered text with its origins.
+    pub(super) fn output(&self, source: &str, data: &Json) -> Result<Output, RenderError> {
+        let parsed = Parsed::read(source)?;
+        let work = Work::new(self.now);
+        self.execute(&parsed, source, data, &work)
+    }
+
+    fn execute(
+        &self,
+        parsed: &Parsed,
+        source: &str,
+        data: &Json,
+        work: &Work,
+    ) -> Result<Output, RenderError> {
+        let data =
+            Value::from_json(data, work).map_err(|fail| failed(source, &Failure { fail, offset: 0 }))?;
+        let mut executor = Executor::new(source, &parsed.templates, work);
+        executor.run(&parsed.main, &data).map_err(|failure| failed(source, &failure))?;
+        Ok(executor.out)
+    }
+
+    /// The rendered text, or why there is none, and the steps that it took.
+    #[cfg(test)]
+    pub(super) fn render_counting(&self, source: &str, data: &Json) -> (Result<String, RenderError>, u64) {
+        let parsed = match Parsed::read(source) {
+            Ok(parsed) => parsed,
+            Err(error) => return (Err(error), 0),
         };
-        render().map(|text| lines::origins(&text)).unwrap_or_default()
+        let work = Work::new(self.now);
+        let result = self.execute(&parsed, source, data, &work).map(Output::into_text);
+        (result, work.steps())
     }
 }
 
-fn parse(source: &str) -> Result<Template, TemplateError> {
-    functions::register(Template::new("t"))
-        .missing_key(MissingKey::Error)
-        .max_range_iters(TEMPLATE_ITERATIONS)
-        .parse(&without_comments(source))
-}
-
-enum Stop {
-    TooMuch,
-    Failed(TemplateError),
-}
-
-/// Takes no more than may be printed.
-struct Bounded {
-    text: Vec<u8>,
-    full: bool,
-}
-
-impl io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.text.len() + bytes.len() > RENDERED_BYTES {
-            self.full = true;
-            return Err(io::Error::other("the bound of what a template prints"));
-        }
-        self.text.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Executes the template, or the one of this name within it.
-fn execute(template: &Template, name: Option<&str>, values: &gotmpl::Value) -> Result<String, Stop> {
-    let mut out = Bounded { text: Vec::new(), full: false };
-    let result = match name {
-        Some(name) => template.execute_template(&mut out, name, values),
-        None => template.execute(&mut out, values),
-    };
-    if out.full {
-        return Err(Stop::TooMuch);
-    }
-    result.map_err(Stop::Failed)?;
-    String::from_utf8(out.text).map_err(|_| Stop::TooMuch)
-}
-
-/// The engine does not say where it failed: the first top-level node with which the template fails is looked for.
-fn failing_node(source: &str, values: &gotmpl::Value) -> Option<Node> {
-    const PART: &str = "\u{10FFFE}part";
-    let nodes = parse(source).ok()?.lookup("t")?.clone();
-    let fails = |count: usize| {
-        let first = ListNode { pos: nodes.pos, nodes: nodes.nodes[..count].to_vec() };
-        let template = parse(source).map(|template| template.add_parse_tree(PART, first));
-        template.is_ok_and(|template| execute(&template, Some(PART), values).is_err())
-    };
-    let (mut good, mut bad) = (0, nodes.nodes.len());
-    while bad - good > 1 {
-        let middle = usize::midpoint(good, bad);
-        if fails(middle) { bad = middle } else { good = middle }
-    }
-    nodes.nodes.get(bad.checked_sub(1)?).cloned()
-}
-
-fn failed(source: &str, node: Option<&Node>, error: &TemplateError, data: &Value) -> RenderError {
-    let mut suggestion = None;
-    let mut offset = node.map(offset_of);
-    let message = match error {
-        TemplateError::MissingKey { key } => {
-            if let Some(at) = node.and_then(|node| in_node(node, key)) {
-                offset = Some(at);
-            }
-            suggestion = data
-                .as_object()
-                .and_then(|map| nearest(key, map.keys().map(String::as_str)))
-                .map(str::to_owned);
+fn failed(source: &str, failure: &Failure) -> RenderError {
+    let (line, column) = line_column(source, failure.offset);
+    let (message, suggestion) = match &failure.fail {
+        Fail::Says(words) => (words.clone(), None),
+        Fail::Missing { key, meant } => (
             format!(
                 "there is no `{key}` in the data; names with other signs than letters and digits need `index`"
-            )
+            ),
+            meant.clone(),
+        ),
+        // Words of the template may be repeated, those of the data may be secrets.
+        Fail::Asked(words) if source.contains(words.as_str()) => {
+            (format!("the template gave up: {words}"), None)
         }
-        // The words of a function may hold values; its name does not.
-        TemplateError::FuncPanic { name, .. } => format!("the function `{name}` failed"),
-        TemplateError::Exec(words) => functions::public_words(words),
-        other => other.to_string(),
+        Fail::Asked(_) => ("the template gave up, with words that come from the data".to_owned(), None),
+        Fail::PrintsTooMuch => return RenderError::PrintsTooMuch { line, column, limit: RENDERED_BYTES },
+        Fail::WorksTooMuch => return RenderError::WorksTooMuch { line, column, limit: TEMPLATE_STEPS },
     };
-    let (line, column) = offset.map_or((0, 0), |offset| line_column(source, offset));
     RenderError::Execution { line, column, message, suggestion }
-}
-
-fn offset_of(node: &Node) -> usize {
-    match node {
-        Node::List(list) => list.pos.offset,
-        Node::Text(text) => text.pos.offset,
-        Node::Action(action) => action.pos.offset,
-        Node::If(branch) | Node::With(branch) | Node::Range(branch) => branch.pos.offset,
-        Node::Template(call) => call.pos.offset,
-        Node::Define(define) => define.pos.offset,
-        Node::Break(pos) | Node::Continue(pos) => pos.offset,
-    }
-}
-
-/// Where a node asks for this key.
-fn in_node(node: &Node, key: &str) -> Option<usize> {
-    let list = |list: &ListNode| list.nodes.iter().find_map(|node| in_node(node, key));
-    match node {
-        Node::List(nodes) => list(nodes),
-        Node::Action(action) => in_pipe(&action.pipe, key),
-        Node::If(branch) | Node::With(branch) | Node::Range(branch) => in_pipe(&branch.pipe, key)
-            .or_else(|| list(&branch.body))
-            .or_else(|| branch.else_body.as_ref().and_then(list)),
-        Node::Template(call) => call.pipe.as_ref().and_then(|pipe| in_pipe(pipe, key)),
-        _ => None,
-    }
-}
-
-fn in_pipe(pipe: &PipeNode, key: &str) -> Option<usize> {
-    pipe.commands
-        .iter()
-        .flat_map(|command| &command.args)
-        .find_map(|expression| in_expression(expression, key))
-}
-
-fn in_expression(expression: &Expr, key: &str) -> Option<usize> {
-    match expression {
-        Expr::Field(pos, names) | Expr::Variable(pos, _, names) if names.iter().any(|name| name == key) => {
-            Some(pos.offset)
-        }
-        Expr::Pipe(_, pipe) => in_pipe(pipe, key),
-        Expr::Chain(pos, inner, names) => {
-            let own = names.iter().any(|name| name == key).then_some(pos.offset);
-            own.or_else(|| in_expression(inner, key))
-        }
-        _ => None,
-    }
 }

@@ -1,35 +1,18 @@
 //! What the engine below does not refuse: blocks that nobody closes, an `end` that closes nothing, unknown functions and variables.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use gotmpl::parse::{Expr, ListNode, Node, PipeNode, Pos};
 
-use super::{
-    RenderError, functions,
-    scan::{actions, without_comments},
-};
-use crate::{limits::TEMPLATE_BYTES, yaml::nearest};
+use super::{RenderError, functions, parsed::Parsed, scan::actions};
+use crate::yaml::nearest;
 
 /// Checks a template as far as that goes without data.
 ///
 /// # Errors
 /// The first thing that is wrong, with its line and column.
 pub fn lint(source: &str) -> Result<(), RenderError> {
-    if source.len() > TEMPLATE_BYTES {
-        return Err(RenderError::TooLarge { bytes: source.len(), limit: TEMPLATE_BYTES });
-    }
-    balance(source)?;
-    let template = functions::register(gotmpl::Template::new("t"))
-        .parse(&without_comments(source))
-        .map_err(|error| of_engine(&error))?;
-    let defined: BTreeSet<&str> = template.templates().into_iter().collect();
-    let walk = Walk { source, defined: &defined };
-    for name in &defined {
-        if let Some(tree) = template.lookup(name) {
-            walk.list(tree, &mut vec!["$".to_owned()])?;
-        }
-    }
-    Ok(())
+    Parsed::read(source).map(drop)
 }
 
 /// The line and column of a byte.
@@ -41,27 +24,13 @@ pub(super) fn line_column(source: &str, offset: usize) -> (u32, u32) {
     (bounded(line), bounded(column))
 }
 
-fn of_engine(error: &gotmpl::TemplateError) -> RenderError {
-    let bounded = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    match error {
-        gotmpl::TemplateError::Parse { line, col, message, .. }
-        | gotmpl::TemplateError::Lex { line, col, message, .. } => RenderError::Syntax {
-            line: bounded(*line),
-            column: bounded(*col),
-            message: message.clone(),
-            suggestion: None,
-        },
-        other => RenderError::Syntax { line: 0, column: 0, message: other.to_string(), suggestion: None },
-    }
-}
-
 pub(super) fn syntax(source: &str, offset: usize, message: String) -> RenderError {
     let (line, column) = line_column(source, offset);
     RenderError::Syntax { line, column, message, suggestion: None }
 }
 
 /// Every block has its end, every end its block, every else stands in a block that takes it.
-fn balance(source: &str) -> Result<(), RenderError> {
+pub(super) fn balance(source: &str) -> Result<(), RenderError> {
     // The word, its place, and whether its last `else` has been.
     let mut open: Vec<(&str, usize, bool)> = Vec::new();
     for action in actions(source)? {
@@ -88,14 +57,15 @@ fn balance(source: &str) -> Result<(), RenderError> {
     }
 }
 
-struct Walk<'a> {
-    source: &'a str,
-    defined: &'a BTreeSet<&'a str>,
+/// Looks for names that mean nothing.
+pub(super) struct Walk<'a> {
+    pub(super) source: &'a str,
+    pub(super) defined: &'a BTreeMap<String, ListNode>,
 }
 
 impl Walk<'_> {
     /// `variables` are those in scope; a list's own go out of scope at its end.
-    fn list(&self, list: &ListNode, variables: &mut Vec<String>) -> Result<(), RenderError> {
+    pub(super) fn list(&self, list: &ListNode, variables: &mut Vec<String>) -> Result<(), RenderError> {
         let scope = variables.len();
         for node in &list.nodes {
             match node {
@@ -114,9 +84,10 @@ impl Walk<'_> {
                     if let Some(pipe) = &call.pipe {
                         self.pipe(pipe, variables)?;
                     }
-                    if !self.defined.contains(call.name.as_str()) {
+                    if !self.defined.contains_key(call.name.as_str()) {
                         let message = format!("no template is called `{}`", call.name);
-                        return Err(self.error(call.pos, message, None));
+                        let meant = nearest(&call.name, self.defined.keys().map(String::as_str));
+                        return Err(self.error(call.pos, message, meant.map(str::to_owned)));
                     }
                 }
                 Node::Define(define) => self.list(&define.body, &mut vec!["$".to_owned()])?,
@@ -146,7 +117,10 @@ impl Walk<'_> {
 
     fn expression(&self, expression: &Expr, variables: &mut Vec<String>) -> Result<(), RenderError> {
         match expression {
-            Expr::Identifier(pos, name) if !functions::is_known(name) => {
+            Expr::Identifier(pos, name) if functions::find(name).is_none() => {
+                if let Some(reason) = functions::forbidden(name) {
+                    return Err(self.error(*pos, format!("`{name}` is not available: {reason}"), None));
+                }
                 let meant = nearest(name, functions::names()).map(str::to_owned);
                 Err(self.error(*pos, format!("there is no function `{name}`"), meant))
             }

@@ -8,17 +8,26 @@
 
 mod compile;
 mod data;
+mod exec;
 mod functions;
 mod gotemplate;
 mod image_ref;
-mod lines;
+mod layout;
 mod lint;
+mod output;
+mod parsed;
+mod printf;
 mod raw;
 mod render;
 mod scan;
+mod show;
 mod spec;
+mod value;
 mod variable;
+mod work;
 
+#[cfg(test)]
+mod bounds_tests;
 #[cfg(test)]
 mod tests;
 

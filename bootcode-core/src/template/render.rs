@@ -50,10 +50,24 @@ pub enum RenderError {
         limit: usize,
     },
     /// It prints more than it may.
-    #[error("the template prints more than {limit} bytes")]
+    #[error("the template prints, or a function makes, more than {limit} bytes")]
     PrintsTooMuch {
+        /// Counts from 1.
+        line: u32,
+        /// Counts from 1.
+        column: u32,
         /// What it may print.
         limit: usize,
+    },
+    /// It does more than it may.
+    #[error("the template does not come to its end within {limit} steps")]
+    WorksTooMuch {
+        /// Counts from 1.
+        line: u32,
+        /// Counts from 1.
+        column: u32,
+        /// The steps that it may take.
+        limit: u64,
     },
 }
 
@@ -64,7 +78,10 @@ impl RenderError {
         let (line, column, message, suggestion) = match self {
             Self::Syntax { line, column, message, suggestion }
             | Self::Execution { line, column, message, suggestion } => (line, column, message, suggestion),
-            other => (0, 0, other.to_string(), None),
+            Self::PrintsTooMuch { line, column, .. } | Self::WorksTooMuch { line, column, .. } => {
+                (line, column, self.to_string(), None)
+            }
+            Self::TooLarge { .. } => (0, 0, self.to_string(), None),
         };
         Fault { file: template.to_owned(), line, column, path: String::new(), message, suggestion }
     }
