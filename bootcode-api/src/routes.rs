@@ -68,8 +68,14 @@ pub struct Applied {
     pub created: Vec<String>,
     /// Other content than before.
     pub changed: Vec<String>,
+    /// What was derived from other documents and is needed no longer.
+    #[serde(default)]
+    pub deleted: Vec<String>,
     /// The same as before.
     pub unchanged: Vec<String>,
+    /// What has no effect here, with its place.
+    #[serde(default)]
+    pub warnings: Faults,
 }
 
 /// A list of documents.

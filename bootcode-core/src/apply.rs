@@ -5,6 +5,9 @@
 //!                           +-- new Workflows --compile, Engine::prepare--> their logs, in the same batches
 //! ```
 
+mod directory;
+#[cfg(test)]
+mod directory_tests;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +20,9 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::{
-    document::{Catalog, CompileError, Diff, Document, Kind, Plan, WorkflowDocSpec, diff, validate},
+    document::{
+        Catalog, CompileError, Diff, Document, Id, Kind, Plan, WorkflowDocSpec, diff, validate, writes,
+    },
     engine::{Engine, EngineError, NewWorkflow},
     limits::{BATCH_BYTES, BATCH_OPERATIONS},
     store::{Batch, Commit, Expect, Key, Revision, Store, StoreError, batch_size},
@@ -26,6 +31,8 @@ use crate::{
 };
 
 pub use crate::document::Origin;
+use directory::{Bringer, source_key};
+pub use directory::{Kept, Pruned};
 
 /// How often an apply starts again because something else was written meanwhile.
 const TRIES: usize = 5;
@@ -45,6 +52,8 @@ pub struct Done {
     pub diff: Diff,
     /// The revision that holds it all.
     pub revision: Revision,
+    /// What has no effect here.
+    pub warnings: Faults,
 }
 
 /// Nothing was applied, or nothing deleted.
@@ -110,6 +119,20 @@ pub enum ApplyError {
         /// Its state.
         state: &'static str,
     },
+    /// More documents are gone from a directory than may go at once.
+    #[error(
+        "{} documents are gone from {directory}, more than `maxDelete: {max}` takes for intended: nothing was deleted. Put \
+         them back, raise maxDelete, or delete by hand: {}",
+        gone.len(), listed(gone)
+    )]
+    TooMany {
+        /// The directory.
+        directory: String,
+        /// What is gone.
+        gone: Vec<Id>,
+        /// What may go at once.
+        max: u32,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -130,18 +153,22 @@ impl Applier {
     /// # Errors
     /// See [`ApplyError`]; then nothing was applied.
     pub async fn apply(&self, files: &[(String, String)], origin: Origin) -> Result<Done, ApplyError> {
+        self.apply_for(files, &Bringer { origin, directory: None }).await
+    }
+
+    async fn apply_for(&self, files: &[(String, String)], by: &Bringer<'_>) -> Result<Done, ApplyError> {
         let _turn = self.one_at_a_time.lock().await;
         let (mut first, mut again) = (None, Again::Conflict);
         for _ in 0..TRIES {
-            let (diff, written) = self.try_apply(files, origin).await?;
+            let (drafted, written) = self.try_apply(files, by).await?;
             // Where an answer was lost, the second look finds nothing left to do: what the first one found was done.
-            let first = first.get_or_insert(diff);
+            let (first, warnings) = first.get_or_insert(drafted);
             match written {
                 Ok(revision) => {
                     for id in first.created.iter().filter(|id| id.kind == Kind::Workflow) {
                         self.engine.refresh(&id.name).await?;
                     }
-                    return Ok(Done { diff: first.clone(), revision });
+                    return Ok(Done { diff: first.clone(), revision, warnings: warnings.clone() });
                 }
                 Err(why) => again = why,
             }
@@ -157,8 +184,20 @@ impl Applier {
     /// # Errors
     /// See [`ApplyError`]; then an apply would be refused for the same reason.
     pub async fn plan(&self, files: &[(String, String)], origin: Origin) -> Result<Plan, ApplyError> {
-        let draft = self.draft(files, origin).await?;
-        Ok(Plan { diff: draft.diff })
+        let draft = self.draft(files, &Bringer { origin, directory: None }).await?;
+        let catalog = Catalog::new(&draft.documents);
+        let mut seen = HashMap::new();
+        for id in draft.diff.created.iter().filter(|id| id.kind == Kind::Workflow) {
+            let workflow = catalog.document(Kind::Workflow, &id.name).ok();
+            let machine = workflow.and_then(|workflow| workflow.spec["hardware"].as_str());
+            if let Some(machine) = machine
+                && let Some(inventory) = self.engine.inventory(machine).await?
+            {
+                seen.insert(machine.to_owned(), inventory);
+            }
+        }
+        let writes = writes(&draft.diff, &catalog, &|machine| seen.get(machine).cloned());
+        Ok(Plan { diff: draft.diff, writes, warnings: draft.warnings })
     }
 
     /// Deletes a document that nothing refers to; the revision at which it is gone.
@@ -176,7 +215,7 @@ impl Applier {
             self.may_delete(kind, name, existing.values().map(|(document, _)| document))?;
             let batch = Batch {
                 expects: vec![Expect::At(key.clone(), *revision)],
-                deletes: vec![key.clone()],
+                deletes: vec![key.clone(), source_key(kind, name)],
                 ..Batch::default()
             };
             if let Commit::Done(revision) = self.store.commit(batch).await? {
@@ -190,28 +229,33 @@ impl Applier {
     async fn try_apply(
         &self,
         files: &[(String, String)],
-        origin: Origin,
-    ) -> Result<(Diff, Result<Revision, Again>), ApplyError> {
-        let Draft { diff, batches, mut revision } = self.draft(files, origin).await?;
+        by: &Bringer<'_>,
+    ) -> Result<((Diff, Faults), Result<Revision, Again>), ApplyError> {
+        let Draft { diff, batches, mut revision, warnings, .. } = self.draft(files, by).await?;
+        let drafted = (diff, warnings);
         // A larger apply is validated as a whole before its first batch; a crash in its middle leaves a valid part, and
         // applying again adds the rest.
-        for batch in batches.full.into_iter().chain([batches.open]).filter(|batch| !batch.puts.is_empty()) {
+        for batch in batches.full.into_iter().chain([batches.open]).filter(|batch| *batch != Batch::default())
+        {
             match self.store.commit(batch).await {
                 Ok(Commit::Done(done)) => revision = done,
-                Ok(Commit::Conflict { .. }) => return Ok((diff, Err(Again::Conflict))),
-                Err(StoreError::Unknown) => return Ok((diff, Err(Again::Lost))),
+                Ok(Commit::Conflict { .. }) => return Ok((drafted, Err(Again::Conflict))),
+                Err(StoreError::Unknown) => return Ok((drafted, Err(Again::Lost))),
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok((diff, Ok(revision)))
+        Ok((drafted, Ok(revision)))
     }
 
     /// Everything that an apply does, up to its first commit.
-    async fn draft(&self, files: &[(String, String)], origin: Origin) -> Result<Draft, ApplyError> {
+    async fn draft(&self, files: &[(String, String)], by: &Bringer<'_>) -> Result<Draft, ApplyError> {
         let (existing, revision) = self.existing().await?;
+        let sources = self.sources().await?;
         let documents: Vec<Document> = existing.values().map(|(document, _)| document.clone()).collect();
-        let set = validate(files, &documents, origin).map_err(ApplyError::Faults)?;
-        let diff = diff(&documents, set.documents());
+        let set = validate(files, &documents, by.origin).map_err(ApplyError::Faults)?;
+        let mut diff = diff(&documents, set.documents());
+        let obsolete = |id: &&Id| existing.contains_key(&Key::new(id.kind.name(), &id.name));
+        diff.deleted = set.obsolete().iter().filter(obsolete).cloned().collect();
         let ids = diff.created.iter().chain(diff.changed.iter().map(|changed| &changed.id));
         let written: HashSet<(Kind, &str)> = ids.map(|id| (id.kind, id.name.as_str())).collect();
         let mut new: Vec<&Document> =
@@ -223,7 +267,7 @@ impl Applier {
         let mut reserved: HashMap<Key, &str> = HashMap::new();
         for document in &new {
             let mut part = match document.kind {
-                Kind::Workflow => self.create(document, &catalog, origin).await?,
+                Kind::Workflow => self.create(document, &catalog, by.origin).await?,
                 _ => Batch::default(),
             };
             for (key, _) in &part.puts {
@@ -237,9 +281,26 @@ impl Applier {
                 None => Expect::Absent(key.clone()),
             });
             part.puts.push((key, to_value(document)));
+            by.sign(document, &sources, &mut part);
             batches.add(document, part)?;
         }
-        Ok(Draft { diff, batches, revision })
+        for document in set.documents().filter(|document| !written.contains(&id(document))) {
+            let mut part = Batch::default();
+            by.keep(document, &sources, &mut part);
+            batches.add(document, part)?;
+        }
+        for id in &diff.deleted {
+            let key = Key::new(id.kind.name(), &id.name);
+            if let Some((document, revision)) = existing.get(&key) {
+                let deletes = vec![key.clone(), source_key(id.kind, &id.name)];
+                let part = Batch { expects: vec![Expect::At(key, *revision)], deletes, ..Batch::default() };
+                batches.add(document, part)?;
+            }
+        }
+        let warnings = Faults(set.warnings().to_vec());
+        let kept = existing.into_values().map(|(document, _)| document);
+        let documents = kept.chain(set.into_documents()).collect();
+        Ok(Draft { diff, batches, revision, warnings, documents })
     }
 
     /// What creates a new Workflow's log.
@@ -322,6 +383,10 @@ struct Draft {
     batches: Batches,
     /// At which it was drafted.
     revision: Revision,
+    /// What has no effect.
+    warnings: Faults,
+    /// Everything as it would stand; of two with one kind and name the later counts.
+    documents: Vec<Document>,
 }
 
 /// Why an apply begins again.
@@ -357,6 +422,7 @@ impl Batches {
         self.bytes += bytes;
         self.open.expects.extend(part.expects);
         self.open.puts.extend(part.puts);
+        self.open.deletes.extend(part.deletes);
         self.open.appends.extend(part.appends);
         Ok(())
     }
@@ -366,6 +432,13 @@ impl Batches {
 fn busy(workflow: &str, reservation: &Key, other: &str) -> EngineError {
     let (workflow, hardware, other) = (workflow.to_owned(), reservation.name.clone(), other.to_owned());
     Rejection::Busy { workflow, hardware, other }.into()
+}
+
+fn listed(ids: &[Id]) -> String {
+    const SOME: usize = 10;
+    let some: Vec<String> = ids.iter().take(SOME).map(|id| format!("{}/{}", id.kind, id.name)).collect();
+    let more = if ids.len() > SOME { " .." } else { "" };
+    format!("{}{more}", some.join(", "))
 }
 
 fn id(document: &Document) -> (Kind, &str) {

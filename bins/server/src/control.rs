@@ -23,7 +23,7 @@ use crate::{
     error::ServerError,
     freshness::{self, Freshness},
     secrets::StoredSecrets,
-    sources::Texts,
+    sources::Watched,
 };
 
 /// Everything that decides, and the drivers that keep it going.
@@ -119,9 +119,11 @@ impl Control {
 
     /// What a lost or restored store asks for is done. Directories that brought nothing may not be mounted yet: the
     /// store of a first start stays fresh until one did.
-    pub(crate) async fn settle(&self, directories: &[Option<Texts>]) -> Result<(), ServerError> {
-        let brought = |texts: &Option<Texts>| texts.as_ref().is_some_and(|texts| !texts.is_empty());
-        if self.freshness == Freshness::Fresh && !directories.iter().any(brought) && !directories.is_empty() {
+    pub(crate) async fn settle(&self, directories: &[Watched]) -> Result<(), ServerError> {
+        if self.freshness == Freshness::Fresh
+            && !directories.iter().any(Watched::brought_any)
+            && !directories.is_empty()
+        {
             return Ok(());
         }
         Ok(freshness::settle(&*self.store).await?)

@@ -138,9 +138,8 @@ impl Server {
         let operators = http::bind_operators(&config.api.socket).await?;
 
         control.hold_restored().await?;
-        let mut applied = Vec::with_capacity(config.sources.len());
-        for source in &config.sources {
-            let (texts, result) = sources::apply(&control.applier, source).await;
+        let mut watched = Vec::with_capacity(config.sources.len());
+        for (directory, result) in sources::apply(&control.applier, &config.sources).await {
             match result {
                 Ok(()) => {}
                 Err(error) if control.has_documents() => {
@@ -148,9 +147,9 @@ impl Server {
                 }
                 Err(error) => return Err(error.into()),
             }
-            applied.push(texts);
+            watched.push(directory);
         }
-        control.settle(&applied).await?;
+        control.settle(&watched).await?;
 
         let machine_routes = http::health()
             .merge(worker::router(Arc::clone(&control.engine) as _))
@@ -176,9 +175,9 @@ impl Server {
         let (engine, token) = (Arc::clone(&control.engine), cancel.clone());
         start("the workflow engine", Box::pin(async move { engine.run(token).await }));
         start("the timeline", Box::pin(control.timeline.run(cancel.clone())));
-        for (source, texts) in config.sources.into_iter().zip(applied) {
-            let follow = sources::follow(Arc::clone(&control.applier), source, texts, cancel.clone());
-            start("a directory of documents", Box::pin(follow));
+        if !watched.is_empty() {
+            let follow = sources::follow(Arc::clone(&control.applier), watched, cancel.clone());
+            start("the directories of documents", Box::pin(follow));
         }
         start("DHCP", Box::pin(dhcp.run(cancel.clone())));
         start("TFTP", Box::pin(tftp.run(cancel.clone())));

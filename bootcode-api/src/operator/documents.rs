@@ -35,7 +35,9 @@ pub(super) async fn apply(
     Ok(Json(Applied {
         created: named(done.diff.created),
         changed: named(done.diff.changed.into_iter().map(|changed| changed.id).collect()),
+        deleted: named(done.diff.deleted),
         unchanged: named(done.diff.unchanged),
+        warnings: done.warnings,
     }))
 }
 

@@ -100,13 +100,13 @@ impl BootRecorder for Nothing {
     fn record(&self, _: BootEvent) {}
 }
 
-struct World {
+pub(super) struct World {
     store: Arc<Busy>,
-    applier: Applier,
+    pub(super) applier: Applier,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let store = Arc::new(Busy::default());
         let engine = Engine::open(Parts {
             store: Arc::<Busy>::clone(&store),
@@ -130,19 +130,16 @@ impl World {
         world
     }
 
-    async fn apply(&self, texts: &[&str]) -> Result<Done, ApplyError> {
+    pub(super) async fn apply(&self, texts: &[&str]) -> Result<Done, ApplyError> {
         self.apply_from(texts, Origin::Operator).await
     }
 
     async fn apply_from(&self, texts: &[&str], origin: Origin) -> Result<Done, ApplyError> {
-        let named = |(number, text): (usize, &&str)| (format!("{number}.yaml"), (*text).to_owned());
-        self.applier.apply(&texts.iter().enumerate().map(named).collect::<Vec<_>>(), origin).await
+        self.applier.apply(&files(texts), origin).await
     }
 
     async fn plan(&self, texts: &[&str]) -> Result<Plan, ApplyError> {
-        let named = |(number, text): (usize, &&str)| (format!("{number}.yaml"), (*text).to_owned());
-        let files = texts.iter().enumerate().map(named).collect::<Vec<_>>();
-        self.applier.plan(&files, Origin::Operator).await
+        self.applier.plan(&files(texts), Origin::Operator).await
     }
 
     /// Before the n-th commit from now on, counted from 0.
@@ -152,7 +149,7 @@ impl World {
     }
 
     /// Everything that is stored: documents with their revisions, and logs.
-    async fn content(&self) -> Vec<String> {
+    pub(super) async fn content(&self) -> Vec<String> {
         let mut content = Vec::new();
         for kind in Kind::ALL.map(Kind::name).into_iter().chain(["WritingWorkflow"]) {
             let (stored, _) = self.store.list(kind).await.unwrap();
@@ -167,9 +164,14 @@ impl World {
     }
 }
 
-const NETWORK: &str =
+pub(super) fn files(texts: &[&str]) -> Vec<(String, String)> {
+    let named = |(number, text): (usize, &&str)| (format!("{number}.yaml"), (*text).to_owned());
+    texts.iter().enumerate().map(named).collect()
+}
+
+pub(super) const NETWORK: &str =
     "apiVersion: bootcode/v1\nkind: Network\nmetadata: {name: lab}\nspec: {cidr: 10.0.0.0/16}\n";
-const TEMPLATE: &str = "apiVersion: bootcode/v1
+pub(super) const TEMPLATE: &str = "apiVersion: bootcode/v1
 kind: Template
 metadata: {name: debian}
 spec:
@@ -184,7 +186,7 @@ spec:
       - {name: wipe, image: disk-wipe:v3, timeout: 9, volumes: ['/dev:/dev']}
 ";
 
-fn machine(name: &str, number: usize) -> String {
+pub(super) fn machine(name: &str, number: usize) -> String {
     let (high, low) = (number / 250, number % 250 + 1);
     format!(
         "apiVersion: bootcode/v1\nkind: Hardware\nmetadata: {{name: {name}}}\nspec:\n  interfaces: \
@@ -193,7 +195,7 @@ fn machine(name: &str, number: usize) -> String {
     )
 }
 
-fn workflow(name: &str, machine: &str) -> String {
+pub(super) fn workflow(name: &str, machine: &str) -> String {
     format!(
         "apiVersion: bootcode/v1\nkind: Workflow\nmetadata: {{name: {name}}}\nspec: {{template: debian, hardware: {machine}}}\n"
     )
@@ -208,6 +210,8 @@ async fn a_plan_is_what_an_apply_does_and_changes_nothing() {
     let plan = world.plan(&[NETWORK, &renamed, &new]).await.unwrap();
     assert_eq!(world.content().await, before);
     assert_eq!(plan.diff, world.apply(&[NETWORK, &renamed, &new]).await.unwrap().diff);
+    let writes: Vec<String> = plan.writes.iter().map(ToString::to_string).collect();
+    assert_eq!(writes, ["WRITES node-1 disk a (/dev/vdb, not seen yet)"]);
     assert_eq!(plan.diff.created.len() + plan.diff.changed.len() + plan.diff.unchanged.len(), 3);
 }
 

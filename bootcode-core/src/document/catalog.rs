@@ -16,6 +16,7 @@ use crate::{
 pub struct Catalog<'a> {
     documents: HashMap<(Kind, &'a str), &'a Document>,
     machines: HashMap<MacAddr, &'a str>,
+    agents: HashMap<&'a str, &'a str>,
 }
 
 /// A workflow's template does not become what a worker can run.
@@ -48,6 +49,7 @@ impl<'a> Catalog<'a> {
                 let macs =
                     interfaces.into_iter().flatten().filter_map(|i| i.get("mac")?.as_str()?.parse().ok());
                 catalog.machines.extend(macs.map(|mac: MacAddr| (mac, *name)));
+                catalog.agents.extend(agent_id(document).map(|agent| (agent, *name)));
             }
         }
         catalog
@@ -81,13 +83,15 @@ impl<'a> Catalog<'a> {
         Network::from_document(self.document(Kind::Network, name)?)
     }
 
-    /// The name of the machine that is meant: by its name, or by the MAC of one of its interfaces.
+    /// The name of the machine that is meant: by its name, by the MAC of one of its interfaces, or by the agent's id that a document
+    /// of Tinkerbell's gave it.
     #[must_use]
     pub fn machine(&self, text: &str) -> Option<&'a str> {
         if let Some(document) = self.documents.get(&(Kind::Hardware, text)).copied() {
             return Some(&document.metadata.name);
         }
-        text.parse().ok().and_then(|mac: MacAddr| self.machines.get(&mac).copied())
+        let by_mac = text.parse().ok().and_then(|mac: MacAddr| self.machines.get(&mac).copied());
+        by_mac.or_else(|| self.agents.get(text).copied())
     }
 
     /// What a worker would be handed for this workflow: its Template rendered for its machine, and read strictly.
@@ -102,4 +106,9 @@ impl<'a> Catalog<'a> {
         template::compile(&workflow.template, &template.data, &data)
             .map_err(|faults| CompileError::Template { template: workflow.template.clone(), faults })
     }
+}
+
+/// The id of the worker, where a document of Tinkerbell's said one.
+pub(super) fn agent_id(hardware: &Document) -> Option<&str> {
+    hardware.spec.get("tinkerbell")?.get("agentID")?.as_str().filter(|agent| !agent.is_empty())
 }

@@ -15,6 +15,7 @@ mod secret;
 mod set;
 mod size;
 mod template;
+mod tinkerbell;
 mod tree;
 mod workflow;
 mod writes;

@@ -15,6 +15,7 @@ use super::{
     API_VERSION, Document, DocumentSet, HardwareSpec, Kind, Metadata,
     name::document_name_fault,
     set::{Entry, Spec},
+    tinkerbell::{self, Foreign, Paths, adopt, items, of_version, passed_over, refused},
 };
 use crate::yaml::{self, Content, Fault, Faults, Node, Reveal, nearest};
 
@@ -23,7 +24,9 @@ use crate::yaml::{self, Content, Fault, Faults, Node, Reveal, nearest};
 /// # Errors
 /// Every fault of syntax and shape in all of them.
 pub fn read<N: AsRef<str>, T: AsRef<str>>(files: &[(N, T)]) -> Result<DocumentSet, Faults> {
-    let (set, faults) = read_partly(files);
+    let (mut set, mut faults) = read_partly(files);
+    faults.extend(adopt(&mut set, &[]));
+    set.warnings.sort();
     faults.or_ok(set)
 }
 
@@ -35,8 +38,9 @@ pub(super) fn read_partly<N: AsRef<str>, T: AsRef<str>>(files: &[(N, T)]) -> (Do
         let file: Arc<str> = name.as_ref().into();
         let (nodes, refused) = yaml::parse_partly(&file, text.as_ref(), Reveal::All);
         faults.extend(refused);
-        for node in nodes {
-            let Some(entry) = read_one(&file, &node, &mut faults) else { continue };
+        let listed = nodes.iter().flat_map(|node| items(node).unwrap_or(std::slice::from_ref(node)));
+        for node in listed {
+            let Some(entry) = read_one(&file, node, &mut faults, &mut set.warnings) else { continue };
             let key = (entry.document.kind, entry.document.metadata.name.clone());
             if let Some(first) = places.get(&key) {
                 let (kind, name) = &key;
@@ -74,7 +78,20 @@ struct EnvelopeMetadata {
     labels: BTreeMap<String, String>,
 }
 
-fn read_one(file: &Arc<str>, node: &Node, faults: &mut Faults) -> Option<Entry> {
+fn read_one(file: &Arc<str>, node: &Node, faults: &mut Faults, warnings: &mut Vec<Fault>) -> Option<Entry> {
+    let version = node.get("apiVersion").and_then(Node::as_text);
+    match version.and_then(|version| of_version(version, node.get("kind").and_then(Node::as_text))) {
+        Some(Foreign::Tinkerbell) => return tinkerbell::read(file, node, faults, warnings),
+        Some(Foreign::PassedOver(why)) => {
+            passed_over(file, node, why, warnings);
+            return None;
+        }
+        Some(Foreign::Refused(why)) => {
+            faults.push(refused(file, node, why));
+            return None;
+        }
+        None => {}
+    }
     let at = |path: &str, message: String, suggestion: Option<String>| {
         let position = node.nearest(path).position;
         let (file, path) = (file.to_string(), path.to_owned());
@@ -108,7 +125,9 @@ fn read_one(file: &Arc<str>, node: &Node, faults: &mut Faults) -> Option<Entry> 
         spec: value,
     };
     let faulty = faults.len() > before;
-    Some(Entry { document, file: file.clone(), spec, node: with_spec(node, spec_node), faulty })
+    let node = with_spec(node, spec_node);
+    let paths = Paths::default();
+    Some(Entry { document, file: file.clone(), spec, node, faulty, paths, theirs: None })
 }
 
 /// The document's node with the spec that could be read.
@@ -168,7 +187,7 @@ fn not_in_list(path: &str) -> bool {
 }
 
 /// The normal form of what was written, and of nothing else: defaults must not override what a Profile says.
-fn as_written(value: Value, node: &Node) -> Value {
+pub(super) fn as_written(value: Value, node: &Node) -> Value {
     match (value, &node.content) {
         (Value::Object(mut object), Content::Mapping(entries)) => Value::Object(
             entries

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Document, HardwareSpec, Id, Kind, NetworkSpec, SecretSpec, TemplateSpec, WorkflowDocSpec};
+use super::{
+    Document, HardwareSpec, Id, Kind, NetworkSpec, SecretSpec, TemplateSpec, WorkflowDocSpec,
+    tinkerbell::{Paths, Theirs},
+};
 use crate::yaml::{Fault, Node};
 
 /// Documents that were read together; kind and name occur once.
@@ -24,6 +27,10 @@ pub struct Entry {
     pub(super) node: Node,
     /// Whether reading it found a fault: what else is wrong may follow from that.
     pub(super) faulty: bool,
+    /// Of a document of Tinkerbell's: where it says what ours says.
+    pub(super) paths: Paths,
+    /// Of a document of Tinkerbell's: what is still to be settled.
+    pub(super) theirs: Option<Theirs>,
 }
 
 /// A spec in its type.
@@ -104,6 +111,8 @@ impl Entry {
             spec: spec.ok(),
             node: Node::from_json(&serde_json::json!({ "spec": document.spec })),
             faulty: false,
+            paths: Paths::default(),
+            theirs: None,
         }
     }
 
@@ -113,9 +122,14 @@ impl Entry {
         self.document.kind == kind && self.document.metadata.name == name
     }
 
-    /// A fault at `path` of the document, or at the nearest node above it.
+    /// A fault at `path` of the document, or at the nearest node above it. A document of Tinkerbell's says it with a path of its own.
     #[must_use]
     pub fn fault(&self, path: &str, message: impl fmt::Display) -> Fault {
+        self.fault_there(&self.paths.theirs(path), message)
+    }
+
+    /// The same for a path as the file has it.
+    pub(super) fn fault_there(&self, path: &str, message: impl fmt::Display) -> Fault {
         let position = self.node.nearest(path).position;
         Fault {
             file: self.file.to_string(),
@@ -129,13 +143,7 @@ impl Entry {
 
     /// Whether the document itself says something at `path`; its Profile may say it otherwise.
     pub(super) fn writes(&self, path: &[&str]) -> bool {
-        let mut node = &self.node;
-        path.iter().all(|step| match node.get(step) {
-            Some(next) => {
-                node = next;
-                true
-            }
-            None => false,
-        })
+        let mut steps = path.iter().skip_while(|step| **step == "spec");
+        steps.try_fold(&self.document.spec, |value, step| value.get(step)).is_some()
     }
 }

@@ -70,6 +70,18 @@ const fn refused(reason: Reason) -> EngineError {
 }
 
 impl Engine {
+    /// What a machine reported when its worker last opened a session; `None` where it never did.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn inventory(&self, machine: &str) -> Result<Option<Inventory>, StoreError> {
+        let stored = self.parts.store.get(&Key::new(KIND, machine)).await?;
+        // A session that cannot be read is as good as none: the next boot opens another.
+        Ok(stored
+            .and_then(|stored| BootSession::deserialize(stored.value).ok())
+            .map(|session| session.inventory))
+    }
+
     pub(super) async fn redeem(&self, hello: Hello) -> Result<Session, EngineError> {
         // Whether it has expired matters only to one that was not redeemed: a restarted worker gets its session again.
         let opened = self.parts.sealer.open(&hello.token, Use::Boot, Timestamp::MIN);

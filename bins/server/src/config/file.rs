@@ -203,11 +203,9 @@ impl Config {
             let message = "the path is longer than the 107 bytes that a Unix socket can have".to_owned();
             return Err(ConfigError::Value { key: "api.socket", message });
         }
-        if let Some(source) = self.sources.iter().find(|source| source.prune) {
-            let message = format!(
-                "prune: true is not built yet: leave it out for {} and delete by hand",
-                source.dir.display()
-            );
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = self.sources.iter().find(|source| !seen.insert(&source.dir)) {
+            let message = format!("{} is there twice: name each directory once", twice.dir.display());
             return Err(ConfigError::Value { key: "sources", message });
         }
         Ok(())

@@ -163,6 +163,15 @@ impl Ended {
         Self { code: output.status.code(), stdout: String::from_utf8(output.stdout).unwrap(), said, stderr }
     }
 
+    /// It ended because documents have faults, and says so with all of `parts`.
+    #[track_caller]
+    pub(crate) fn is_fault(&self, parts: &[&str]) {
+        assert_eq!(self.code, Some(65), "{}", self.stderr);
+        for part in parts {
+            assert!(self.said.contains(part), "`{part}` is not in: {}", self.said);
+        }
+    }
+
     /// It ended with this code and one line that holds all of `parts`.
     #[track_caller]
     pub(crate) fn is(&self, what: &str, code: i32, parts: &[&str]) {
@@ -202,6 +211,11 @@ impl Serving {
         let status = self.child.wait().unwrap();
         assert_ne!(status.signal(), Some(Signal::SIGABRT as i32), "it aborted");
         status.code()
+    }
+
+    /// Asks it anything.
+    pub(crate) fn client(&self) -> &OperatorClient {
+        &self.client
     }
 
     pub(crate) fn apply(&self, text: &str) -> Result<Applied, bootcode_api::ClientError> {

@@ -49,6 +49,10 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 /// An interface in its Network.
 fn place(checker: &mut Checker<'_>, entry: &Entry, path: &str, interface: &Interface) {
     let Some(name) = &interface.network else {
+        // Of a document of Tinkerbell's it was said why there is none.
+        if entry.theirs.is_some() {
+            return;
+        }
         if interface.ip.is_some() {
             checker.fault(entry, path, "an `ip` needs its `network`");
         } else if interface.netboot {

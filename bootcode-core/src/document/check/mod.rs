@@ -14,6 +14,7 @@ use super::{
     profile::merge_values,
     read::read_partly,
     set::{Entry, Spec},
+    tinkerbell::adopt,
 };
 use crate::yaml::{self, Faults, Node, nearest};
 
@@ -35,8 +36,11 @@ pub fn validate<N: AsRef<str>, T: AsRef<str>>(
     existing: &[Document],
     origin: Origin,
 ) -> Result<DocumentSet, Faults> {
-    let (set, mut faults) = read_partly(files);
+    let (mut set, mut faults) = read_partly(files);
+    faults.extend(adopt(&mut set, existing));
     faults.extend(check(&set, existing, origin));
+    set.warnings.sort();
+    set.warnings.dedup();
     faults.or_ok(set)
 }
 
@@ -48,6 +52,7 @@ pub fn check(new: &DocumentSet, existing: &[Document], origin: Origin) -> Faults
     let stored: Vec<Entry> = existing
         .iter()
         .filter(|d| !replaced.contains(&(d.kind, d.metadata.name.as_str())))
+        .filter(|d| !new.obsolete.iter().any(|id| id.kind == d.kind && id.name == d.metadata.name))
         .map(Entry::stored)
         .collect();
     let mut checker = Checker::new(&stored, &new.entries);

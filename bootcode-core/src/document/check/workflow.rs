@@ -26,10 +26,15 @@ pub(super) fn check(checker: &mut Checker<'_>, new: &[Entry], existing: &[Docume
                 "`any` is for an operator's command only: apply this Workflow with `bootcode apply`";
             checker.fault(entry, "spec.overwrite", message);
         }
+        // Of a document of Tinkerbell's it was said that they are missing.
+        if entry.theirs.is_some() && (spec.hardware.is_empty() || spec.template.is_empty()) {
+            continue;
+        }
         if spec.expires.is_zero() {
             checker.fault(entry, "spec.expires", "it would expire at once");
         }
-        for (key, machine) in &spec.hardware_map {
+        // Of a document of Tinkerbell's this was a warning.
+        for (key, machine) in spec.hardware_map.iter().filter(|_| entry.theirs.is_none()) {
             if catalog.machine(machine).is_none() {
                 let message =
                     format!("`{machine}` is no declared machine: write its name or one of its MACs");
