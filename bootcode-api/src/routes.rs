@@ -12,6 +12,8 @@ pub const CLAIM: &str = "/worker/v1/claim";
 pub const REPORT: &str = "/worker/v1/report";
 /// Workers: POST.
 pub const HEARTBEAT: &str = "/worker/v1/heartbeat";
+/// Workers: POST [`HookStart`](bootcode_core::workflow::HookStart).
+pub const HOOK: &str = "/worker/v1/hook";
 /// Workers: POST.
 pub const LOG: &str = "/worker/v1/log";
 

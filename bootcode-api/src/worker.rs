@@ -11,7 +11,8 @@ use axum::{
 use bootcode_core::{
     timeline::Reason,
     workflow::{
-        Claim, Heartbeat, Hello, LogChunk, Report, ReportAck, ServiceError, Session, WorkflowService,
+        Claim, Heartbeat, Hello, HookStart, LogChunk, Report, ReportAck, ServiceError, Session,
+        WorkflowService,
     },
 };
 
@@ -31,6 +32,7 @@ pub fn router(service: Service) -> Router {
         .route(routes::CLAIM, post(claim))
         .route(routes::REPORT, post(report))
         .route(routes::HEARTBEAT, post(heartbeat))
+        .route(routes::HOOK, post(hook))
         .route(routes::LOG, post(log))
         .layer(DefaultBodyLimit::max(WORKER_BODY_BYTES))
         .with_state(service)
@@ -58,6 +60,10 @@ async fn heartbeat(
     Body(body): Body<HeartbeatBody>,
 ) -> Answer<Heartbeat> {
     answer(service.heartbeat(bearer(&headers)?, &body.workflow, body.attempt).await)
+}
+
+async fn hook(State(service): State<Service>, headers: HeaderMap, Body(body): Body<HookStart>) -> Answer<()> {
+    answer(service.hook(bearer(&headers)?, body).await)
 }
 
 async fn log(State(service): State<Service>, headers: HeaderMap, Body(body): Body<LogChunk>) -> Answer<u64> {

@@ -65,6 +65,12 @@ pub const PULL_SECONDS: u64 = 600;
 pub const SECRET_NAME_BYTES: usize = 253;
 /// Bytes of a secret's value: keys and certificates have some KiB, and all of an action's secrets travel with its assignment.
 pub const SECRET_BYTES: usize = 64 << 10;
+/// Bytes of one action's outputs as JSON: facts for later actions, not files.
+pub const OUTPUT_BYTES: usize = 64 << 10;
+/// Bytes of all outputs of a workflow: they travel with each assignment.
+pub const OUTPUTS_BYTES: usize = 512 << 10;
+/// Seconds that an `on-failure` or `on-timeout` command may run.
+pub const HOOK_SECONDS: u64 = 60;
 /// Disks that one machine may report; large storage servers have about a hundred.
 pub const INVENTORY_DISKS: usize = 1024;
 /// Seconds after an attempt's deadline in which its report still counts: the worker kills the container, spools and reports.

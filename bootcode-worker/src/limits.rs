@@ -38,7 +38,7 @@ pub const STAY: Duration = Duration::from_secs(10);
 /// Shortest pause between heartbeats, whatever the server says.
 pub const HEARTBEAT_SHORTEST: Duration = Duration::from_secs(1);
 /// How long an `on-failure` or `on-timeout` command may run; the server's grace for an attempt bounds it as well.
-pub const HOOK: Duration = Duration::from_secs(60);
+pub const HOOK: Duration = Duration::from_secs(bootcode_core::limits::HOOK_SECONDS);
 
 /// Entries of the spool: one action is open at a time, so more than a few are the work of somebody else.
 pub const SPOOL_ENTRIES: usize = 64;

@@ -152,6 +152,8 @@ mod tests {
             outcome,
             ran_ms: 7,
             disks: vec![],
+            hook: None,
+            outputs: None,
         }
     }
 

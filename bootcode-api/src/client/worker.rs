@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bootcode_core::workflow::{
-    Claim, Heartbeat, Hello, LogChunk, Report, ReportAck, ServiceError, Session, WorkflowService,
+    Claim, Heartbeat, Hello, HookStart, LogChunk, Report, ReportAck, ServiceError, Session, WorkflowService,
 };
 use hyper::Method;
 use serde::{Serialize, de::DeserializeOwned};
@@ -61,6 +61,10 @@ impl WorkflowService for Client {
     ) -> Result<Heartbeat, ServiceError> {
         let body = HeartbeatBody { workflow: workflow.to_owned(), attempt };
         self.post(routes::HEARTBEAT, Some(session), &body).await
+    }
+
+    async fn hook(&self, session: &str, start: HookStart) -> Result<(), ServiceError> {
+        self.post(routes::HOOK, Some(session), &start).await
     }
 
     async fn log(&self, session: &str, chunk: LogChunk) -> Result<u64, ServiceError> {

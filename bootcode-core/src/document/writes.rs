@@ -67,8 +67,12 @@ pub fn writes(
         let Ok(spec) = catalog.compile(&declared) else { continue };
         let storage = machine.spec.storage.as_ref();
         let seen = inventory(&machine.name);
-        let chosen = seen.as_ref().map(|seen| writable(storage, &declared, &spec, &[], seen));
-        for disk in storage.iter().flat_map(|storage| &storage.disks).filter(|disk| is_written(disk, &spec)) {
+        let chosen = seen.as_ref().map(|seen| writable(&machine.name, storage, &declared, &spec, &[], seen));
+        for disk in storage
+            .iter()
+            .flat_map(|storage| &storage.disks)
+            .filter(|disk| is_written(disk, &spec, &machine.name))
+        {
             let armed = chosen
                 .as_ref()
                 .map(|chosen| chosen.as_ref().map(|armed| armed.iter().find(|armed| armed.id == disk.id)));
@@ -89,10 +93,12 @@ pub fn writes(
     writes
 }
 
-/// Whether an action of the workflow may write the disk.
-fn is_written(disk: &Disk, spec: &WorkflowSpec) -> bool {
-    let mut writing = spec.actions().map(|(_, action)| action).filter(|action| action.writes_disks());
-    !disk.keep && writing.any(|action| action.writes.as_ref().is_none_or(|ids| ids.contains(&disk.id)))
+/// Whether an action of the workflow may write the machine's disk.
+fn is_written(disk: &Disk, spec: &WorkflowSpec, machine: &str) -> bool {
+    !disk.keep
+        && spec
+            .writing_on(machine)
+            .any(|action| action.writes.as_ref().is_none_or(|ids| ids.contains(&disk.id)))
 }
 
 fn selected(disk: &Disk) -> String {

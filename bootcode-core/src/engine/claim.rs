@@ -29,18 +29,25 @@ pub(super) enum Next {
 impl Engine {
     /// What this machine does next: an action; else the end of what it did in this boot; else why it waits.
     pub(super) async fn next(&self, caller: &Caller) -> Result<Next, EngineError> {
-        let mut writer = None;
+        let (mut writer, mut blocked) = (None, None);
+        let machine = &caller.hardware.name;
         for known in self.index.of(&caller.hardware.name).iter().filter(|state| !state.phase.is_terminal()) {
             // Only the oldest that writes may start; two are refused at `create` already.
-            if known.writes() && *writer.get_or_insert_with(|| known.name.clone()) != known.name {
+            if known.writes_on(machine) && *writer.get_or_insert_with(|| known.name.clone()) != known.name {
                 continue;
             }
             if !known.has_task_for(&caller.hardware.name) {
                 continue;
             }
-            if let Some(next) = self.advance(caller, &known.name).await? {
-                return Ok(next);
+            match self.advance(caller, &known.name).await? {
+                // What one workflow waits for holds up no other.
+                Some(Next::Later(wait)) => drop(blocked.get_or_insert(wait)),
+                Some(next) => return Ok(next),
+                None => {}
             }
+        }
+        if let Some(wait) = blocked {
+            return Ok(Next::Now(wait));
         }
         let states = self.index.of(&caller.hardware.name);
         if let Some((workflow, action)) = ended_here(&states, caller) {
@@ -49,7 +56,7 @@ impl Engine {
         }
         let waiting = states
             .iter()
-            .find(|state| !state.phase.is_terminal() && state.has_task_for(&caller.hardware.name))
+            .find(|state| !state.phase.is_terminal() && state.concerns(machine))
             .map_or_else(|| "nothing to do".to_owned(), |state| waits_because(state, &caller.hardware));
         Ok(Next::Later(Claim::Wait { reason: waiting, retry_ms: SOON_MS }))
     }
@@ -72,25 +79,30 @@ impl Engine {
         let secrets = match self.secrets(caller, &state).await {
             Ok(secrets) => secrets,
             Err(error) => {
-                let reason = format!("workflow {workflow}: {error}");
-                return Ok(Some(Next::Now(Claim::Wait { reason, retry_ms: LATER_MS })));
+                return Ok(Some(self.blocked(workflow, error.to_string())));
             }
         };
         let mut digest = None;
         if state.open.is_none() && worker == caller.hardware.name && !names_registry(&image) {
             digest = self.parts.images.resolve(&image).await?;
             if digest.is_none() {
-                let reason = format!(
-                    "workflow {workflow}: image {image} is not in the server's images; add it to its `images:` directory"
-                );
-                return Ok(Some(Next::Now(Claim::Wait { reason, retry_ms: LATER_MS })));
+                let reason =
+                    format!("image {image} is not in the server's images; add it to its `images:` directory");
+                return Ok(Some(self.blocked(workflow, reason)));
             }
         }
         let claim = Command::Claim { machine: caller.machine(), next: index, digest };
         let state = self.command(workflow, claim).await?.state;
+        self.live.waits(workflow, None);
         let metadata_token = self.metadata_token(caller, &state);
         let assignment = state.assignment(&caller.machine(), Credentials { metadata_token, secrets });
         Ok(assignment.map(|assignment| Next::Now(Claim::Run(Box::new(assignment)))))
+    }
+
+    /// The next action cannot be handed out before somebody mends something.
+    fn blocked(&self, workflow: &str, reason: String) -> Next {
+        self.live.waits(workflow, Some(&reason));
+        Next::Later(Claim::Wait { reason: format!("workflow {workflow}: {reason}"), retry_ms: LATER_MS })
     }
 
     /// The values of the next action's secrets, where this machine runs it. They are read each time that it is handed out, and kept
@@ -113,7 +125,11 @@ impl Engine {
         if !holds(Guard::LookedAtAnew) {
             return None;
         }
-        if !state.writes() || state.is_held() || state.open.is_some() || !state.armed_on(machine).is_empty() {
+        if !state.writes_on(machine)
+            || state.is_held()
+            || state.open.is_some()
+            || !state.armed_on(machine).is_empty()
+        {
             return None;
         }
         let wrote = |other: &&std::sync::Arc<State>| {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Engine, EngineError, LOG_PREFIX, command::folded};
 use crate::{
     store::{Change, Entry, Watch, Watched},
-    workflow::{Command, next_deadline},
+    workflow::Command,
 };
 
 /// How often deadlines are looked at: they are minutes long.
@@ -101,12 +101,10 @@ impl Engine {
     /// Gives up what is out of time. A failure is logged and tried again with the next tick.
     pub async fn tick(&self) {
         let now = self.parts.clock.now();
-        for state in self.index.all() {
-            if next_deadline(&state, self.up_since).is_some_and(|deadline| deadline <= now)
-                && let Err(error) = self.command(&state.name, Command::Tick { up_since: self.up_since }).await
-            {
+        for workflow in self.index.due(now) {
+            if let Err(error) = self.command(&workflow, Command::Tick { up_since: self.up_since }).await {
                 tracing::warn!(
-                    workflow = state.name,
+                    workflow,
                     error = &error as &dyn std::error::Error,
                     "a deadline cannot be enforced now"
                 );

@@ -11,6 +11,7 @@ mod command;
 mod driver;
 mod error;
 mod index;
+mod live;
 mod log;
 mod operator;
 mod record;
@@ -66,6 +67,7 @@ pub struct Parts {
 pub struct Engine {
     parts: Parts,
     index: Index,
+    live: live::Live,
     up_since: Timestamp,
     log_turns: log::Turns,
     /// The last boot of each machine that was told to end: repeats of that answer are no new event.
@@ -81,7 +83,8 @@ impl Engine {
         let up_since = parts.clock.now();
         let engine = Self {
             parts,
-            index: Index::default(),
+            index: Index::new(up_since),
+            live: live::Live::default(),
             up_since,
             log_turns: log::Turns::default(),
             told: Mutex::default(),

@@ -84,8 +84,7 @@ impl Engine {
             return Ok((Batch::default(), state, Vec::new()));
         }
         let mut batch = Batch::default();
-        let writes = new.spec.actions().any(|(_, action)| action.writes_disks());
-        if writes && holds(Guard::OneWriterAMachine) {
+        if holds(Guard::OneWriterAMachine) {
             self.reserve(new, &mut batch).await?;
         }
         let (append, recorded) = entries(&state, events, now)?;
@@ -93,10 +92,10 @@ impl Engine {
         Ok((batch, state, recorded))
     }
 
-    /// Adds to a batch that every machine of a workflow that writes has no other open one.
+    /// Adds to a batch that no machine whose disks the workflow writes has another open one that does.
     async fn reserve(&self, new: &NewWorkflow, batch: &mut Batch) -> Result<(), EngineError> {
-        let mut machines: Vec<&str> = new.spec.tasks.iter().map(|task| task.worker.as_str()).collect();
-        machines.push(&new.declared.hardware);
+        let tasks = new.spec.tasks.iter().map(|task| task.worker.as_str());
+        let mut machines: Vec<&str> = tasks.filter(|machine| new.spec.writes_on(machine)).collect();
         machines.sort_unstable();
         machines.dedup();
         for machine in machines {
@@ -166,13 +165,13 @@ impl Engine {
     }
 
     async fn operate(&self, workflow: &str, command: Command<'_>) -> Result<Status, EngineError> {
-        Ok(self.command(workflow, command).await?.state.status())
+        Ok(self.status_of(&self.command(workflow, command).await?.state))
     }
 
     /// A workflow's status.
     #[must_use]
     pub fn status(&self, workflow: &str) -> Option<Status> {
-        self.state(workflow).map(|state| state.status())
+        self.state(workflow).map(|state| self.status_of(&state))
     }
 
     /// A workflow's folded log.
@@ -184,7 +183,12 @@ impl Engine {
     /// The status of every workflow, by name.
     #[must_use]
     pub fn list(&self) -> Vec<Status> {
-        self.index.all().iter().filter(|state| state.plan.is_some()).map(|state| state.status()).collect()
+        self.index
+            .all()
+            .iter()
+            .filter(|state| state.plan.is_some())
+            .map(|state| self.status_of(state))
+            .collect()
     }
 }
 

@@ -45,7 +45,11 @@ impl Engine {
                 let at = usize::try_from(*index).unwrap_or(usize::MAX);
                 failed(*index, *attempt, state.actions.get(at).map_or("", |action| &action.message))
             }
-            Event::WorkerSeen { .. } | Event::DisksArmed { .. } | Event::CancelRequested => None,
+            Event::WorkerSeen { .. }
+            | Event::DisksArmed { .. }
+            | Event::HookStarted { .. }
+            | Event::HookEnded { .. }
+            | Event::CancelRequested => None,
             _ => {
                 let status = state.status();
                 let state = match status.reason {

@@ -10,7 +10,8 @@ use crate::{
     limits::{CLAIM_SECONDS, INVENTORY_DISKS},
     timeline::Reason,
     workflow::{
-        Claim, Command, Heartbeat, Hello, LogChunk, Report, ReportAck, ServiceError, Session, WorkflowService,
+        Claim, Command, Heartbeat, Hello, HookStart, LogChunk, Report, ReportAck, ServiceError, Session,
+        WorkflowService,
     },
 };
 
@@ -24,18 +25,14 @@ impl WorkflowService for Engine {
         let deadline = self.parts.clock.now().saturating_add(Duration::from_secs(CLAIM_SECONDS));
         let deadline = deadline.unwrap_or(crate::clock::Timestamp::MAX);
         loop {
-            let mut changes = self.index.changes();
             let caller = self.caller(session).await?;
-            let machine = &caller.hardware.name;
-            let progress = self.index.progress(machine);
+            // From before the look: what changes after it is not missed.
+            let mut changes = self.index.changes(&caller.hardware.name);
             let answer = match self.next(&caller).await? {
                 Next::Now(claim) => return Ok(claim),
                 Next::Later(claim) => claim,
             };
-            let other = async {
-                while self.index.progress(machine) == progress && changes.changed().await.is_ok() {}
-            };
-            match select(std::pin::pin!(other), self.parts.clock.sleep_until(deadline)).await {
+            match select(std::pin::pin!(changes.changed()), self.parts.clock.sleep_until(deadline)).await {
                 Either::Left(_) if self.parts.clock.now() < deadline => {}
                 _ => return Ok(answer),
             }
@@ -69,6 +66,13 @@ impl WorkflowService for Engine {
             open && !state.cancel_requested && state.global_deadline().is_none_or(|deadline| now < deadline)
         });
         Ok(if goes_on { Heartbeat::Continue } else { Heartbeat::Cancel })
+    }
+
+    async fn hook(&self, session: &str, start: HookStart) -> Result<(), ServiceError> {
+        let caller = self.caller(session).await?;
+        let command = Command::Hook { worker: &caller.hardware.name, start: &start };
+        self.command(&start.workflow, command).await?;
+        Ok(())
     }
 
     async fn log(&self, session: &str, chunk: LogChunk) -> Result<u64, ServiceError> {

@@ -198,6 +198,7 @@ impl Engine {
                     || !holds(Guard::SessionOfThisBoot)
             })
             .ok_or_else(|| refused(Reason::BadToken))?;
+        self.live.heard(&claims.hardware, self.parts.clock.now());
         Ok(Caller { hardware: self.machine(&claims.hardware).await?, session })
     }
 

@@ -82,6 +82,18 @@ impl WorkflowSpec {
     pub fn actions(&self) -> impl Iterator<Item = (&TaskSpec, &ActionSpec)> {
         self.tasks.iter().flat_map(|task| task.actions.iter().map(move |action| (task, action)))
     }
+
+    /// The actions of one machine that write its disks.
+    pub fn writing_on<'a>(&'a self, worker: &'a str) -> impl Iterator<Item = &'a ActionSpec> {
+        let own = self.tasks.iter().filter(move |task| task.worker == worker);
+        own.flat_map(|task| &task.actions).filter(|action| action.writes_disks())
+    }
+
+    /// Whether any action writes disks of this machine.
+    #[must_use]
+    pub fn writes_on(&self, worker: &str) -> bool {
+        self.writing_on(worker).next().is_some()
+    }
 }
 
 impl ActionSpec {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Event, FailureReason, Outcome, Recorded, State,
+    Event, FailureReason, HookState, Outcome, Recorded, State,
     state::{ActionPhase, ActionState, Open, Phase, Plan, Seen},
 };
 
@@ -25,8 +25,8 @@ impl State {
             Event::Created { declared, spec, expires } => {
                 self.actions = spec.actions().map(|_| ActionState::pending()).collect();
                 self.plan = Some(Plan {
-                    declared: declared.clone(),
-                    spec: Arc::new(spec.clone()),
+                    declared: Arc::clone(declared),
+                    spec: Arc::clone(spec),
                     created: recorded.at,
                     expires: *expires,
                 });
@@ -35,7 +35,7 @@ impl State {
             Event::Held { reason } => self.held = Some(reason.clone()),
             Event::Released => self.held = None,
             Event::WorkerSeen { worker, boot_id, inventory } => {
-                let seen = Seen { boot_id: boot_id.clone(), inventory: inventory.clone() };
+                let seen = Seen { boot_id: boot_id.clone(), inventory: Arc::clone(inventory) };
                 self.seen.insert(worker.clone(), seen);
             }
             Event::DisksArmed { worker, disks } => {
@@ -45,7 +45,10 @@ impl State {
                 self.phase = Phase::Running;
                 self.begun = true;
                 self.started.get_or_insert(recorded.at);
-                self.ran_in.insert(worker.clone(), boot_id.clone());
+                match self.ran_in.get_mut(worker) {
+                    Some(ran_in) => ran_in.clone_from(boot_id),
+                    None => drop(self.ran_in.insert(worker.clone(), boot_id.clone())),
+                }
                 self.open = Some(Open {
                     index: *index,
                     attempt: *attempt,
@@ -60,17 +63,39 @@ impl State {
                     action.attempt = *attempt;
                     action.seconds = None;
                     action.message.clear();
+                    action.hook = None;
+                    action.outputs = None;
                 }
             }
-            Event::ActionEnded { index, attempt, outcome, ran_ms, installation } => {
-                self.open = None;
-                if installation.is_some() {
-                    self.installation.clone_from(installation);
+            Event::HookStarted { index, attempt, cause, deadline } => {
+                if let Some(open) =
+                    self.open.as_mut().filter(|open| open.index == *index && open.attempt == *attempt)
+                {
+                    open.deadline = *deadline;
+                }
+                if let Some(action) = self.action_mut(*index) {
+                    action.hook = Some(HookState::started(*cause));
+                }
+            }
+            Event::HookEnded { index, exit, message, ran_ms, .. } => {
+                if let Some(hook) = self.action_mut(*index).and_then(|action| action.hook.as_mut()) {
+                    hook.running = false;
+                    hook.exit = *exit;
+                    hook.message.clone_from(message);
+                    hook.seconds = Some(std::time::Duration::from_millis(*ran_ms).as_secs_f64());
+                }
+            }
+            Event::ActionEnded { index, attempt, outcome, ran_ms, installation, outputs } => {
+                let worker = self.open.take().map(|open| open.worker);
+                if let (Some(worker), Some(installation)) = (worker, installation) {
+                    self.installations.insert(worker, installation.clone());
                 }
                 let cancelling = self.cancel_requested;
                 if let Some(action) = self.action_mut(*index) {
                     action.reported.push(*attempt);
                     action.end(outcome, cancelling);
+                    action.outputs.clone_from(outputs);
+                    action.lose_hook("the worker did not tell its end");
                     action.seconds = Some(std::time::Duration::from_millis(*ran_ms).as_secs_f64());
                 }
             }
@@ -80,12 +105,14 @@ impl State {
                     action.phase = ActionPhase::TimedOut;
                     action.failures += 1;
                     "the worker did not report in time".clone_into(&mut action.message);
+                    action.lose_hook("the worker did not report in time");
                 }
             }
             Event::ActionInterrupted { index, .. } => {
                 self.open = None;
                 if let Some(action) = self.action_mut(*index) {
                     action.interrupt("the machine restarted in its middle");
+                    action.lose_hook("the machine restarted in its middle");
                 }
             }
             Event::Retried { from } => {
@@ -98,12 +125,18 @@ impl State {
                     action.phase = ActionPhase::Pending;
                     action.failures = 0;
                     action.interruptions = 0;
+                    action.outputs = None;
                 }
             }
             Event::CancelRequested => self.cancel_requested = true,
             Event::Cancelled => self.end(Phase::Cancelled, "an operator cancelled it".to_owned()),
             Event::Succeeded { installation } => {
-                self.installation.clone_from(installation);
+                let own = self.plan.as_ref().map(|plan| plan.declared.hardware.clone());
+                if let (Some(own), Some(installation)) = (own, installation)
+                    && self.installations.is_empty()
+                {
+                    self.installations.insert(own, installation.clone());
+                }
                 self.end(Phase::Succeeded, String::new());
             }
             Event::Failed { index, message } => {
@@ -143,6 +176,14 @@ impl ActionState {
             reported: Vec::new(),
             seconds: None,
             message: String::new(),
+            hook: None,
+            outputs: None,
+        }
+    }
+
+    fn lose_hook(&mut self, why: &str) {
+        if let Some(hook) = &mut self.hook {
+            hook.lost(why);
         }
     }
 

@@ -30,7 +30,15 @@ impl State {
             let storage = machine.hardware.spec.storage.as_ref();
             // Armed before this attempt started; what is no longer so is handed out as not writable.
             let armed = self.armed_on(&machine.hardware.name);
-            disks::writable(storage, &plan.declared, &plan.spec, armed, machine.inventory).unwrap_or_default()
+            disks::writable(
+                &machine.hardware.name,
+                storage,
+                &plan.declared,
+                &plan.spec,
+                armed,
+                machine.inventory,
+            )
+            .unwrap_or_default()
         } else {
             Vec::new()
         };
@@ -64,6 +72,7 @@ impl State {
                 .filter(|disk| own(&disk.id))
                 .map(|disk| WritableDisk { id: disk.id, device: disk.device })
                 .collect(),
+            outputs: self.outputs_before(open.index),
             metadata_token: credentials.metadata_token,
         })
     }

@@ -1,6 +1,6 @@
 //! What can be asked of a workflow, and why it can be refused.
 
-use super::{Hold, Inventory, Report};
+use super::{Hold, HookStart, Inventory, Report};
 use crate::{
     clock::Timestamp,
     document::{Hardware, WorkflowDocSpec},
@@ -49,6 +49,13 @@ pub enum Command<'a> {
         worker: &'a str,
         /// The report.
         report: &'a Report,
+    },
+    /// A worker says that the hook of an attempt starts.
+    Hook {
+        /// The machine.
+        worker: &'a str,
+        /// Which.
+        start: &'a HookStart,
     },
     /// Time has passed.
     Tick {

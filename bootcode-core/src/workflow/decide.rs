@@ -1,15 +1,22 @@
 //! The rules: which events a command adds to a workflow's log. Pure (I1); the engine appends what this returns.
 
+use std::sync::Arc;
+
 use super::{
-    Command, Event, Hold, Machine, Outcome, Recorded, Rejection, Report, State, disks,
+    Command, Event, FailureReason, Hold, HookCause, HookStart, HookState, Machine, Outcome, Outputs,
+    Recorded, Rejection, Report, State, disks,
     guard::{Guard, holds},
     machine,
+    outputs::outputs_fault,
     state::{ActionPhase, seconds_after},
 };
 use crate::{
     clock::Timestamp,
     document::Overwrite,
-    limits::{FAILURE_TEXT_BYTES, INTERRUPTIONS, PULL_SECONDS, REPORT_GRACE_SECONDS, START_GRACE_SECONDS},
+    limits::{
+        FAILURE_TEXT_BYTES, HOOK_SECONDS, INTERRUPTIONS, PULL_SECONDS, REPORT_GRACE_SECONDS,
+        START_GRACE_SECONDS,
+    },
     template::OnInterrupt,
 };
 
@@ -27,6 +34,7 @@ pub fn decide(state: &State, command: Command<'_>, now: Timestamp) -> Result<Vec
         Command::WorkerHello { machine } => draft.seen(&machine),
         Command::Claim { machine, next, digest } => draft.claim(&machine, next, digest),
         Command::Report { worker, report } => draft.report(worker, report)?,
+        Command::Hook { worker, start } => draft.hook(worker, start)?,
         Command::Tick { up_since } => draft.tick(up_since),
         Command::Retry { from } => draft.retry(from)?,
         Command::Cancel => draft.cancel()?,
@@ -79,15 +87,15 @@ impl Draft {
         let Command::Create { declared, spec, from_directory, hold } = command else { return Ok(()) };
         let workflow = || self.state.name.clone();
         if let Some(plan) = &self.state.plan {
-            let same = plan.declared == **declared && *plan.spec == **spec;
+            let same = *plan.declared == **declared && *plan.spec == **spec;
             return if same { Ok(()) } else { Err(Rejection::Exists { workflow: workflow() }) };
         }
         if *from_directory && declared.overwrite == Overwrite::Any {
             return Err(Rejection::OverwriteFromDirectory { workflow: workflow() });
         }
         self.push(Event::Created {
-            declared: (*declared).clone(),
-            spec: (*spec).clone(),
+            declared: Arc::new((*declared).clone()),
+            spec: Arc::new((*spec).clone()),
             expires: seconds_after(self.now, declared.expires.as_secs()),
         });
         if let Some(reason) = hold {
@@ -121,7 +129,7 @@ impl Draft {
         self.push(Event::WorkerSeen {
             worker: worker.clone(),
             boot_id: machine.boot_id.to_owned(),
-            inventory: machine.inventory.clone(),
+            inventory: Arc::new(machine.inventory.clone()),
         });
         if let Some(open) = self.state.open.clone().filter(|open| open.worker == *worker)
             && holds(Guard::BootInterrupts)
@@ -213,6 +221,7 @@ impl Draft {
             outcome: Outcome::Cancelled,
             ran_ms: 0,
             installation: None,
+            outputs: None,
         });
         self.after_attempt(open.index);
     }
@@ -225,12 +234,12 @@ impl Draft {
         }
         machine::verify(hardware, machine.inventory)?;
         let Some(plan) = &self.state.plan else { return Ok(Vec::new()) };
-        if !self.state.writes() {
+        if !self.state.writes_on(&hardware.name) {
             return Ok(Vec::new());
         }
         let storage = hardware.spec.storage.as_ref();
         let armed = self.state.armed_on(&hardware.name);
-        disks::writable(storage, &plan.declared, &plan.spec, armed, machine.inventory)
+        disks::writable(&hardware.name, storage, &plan.declared, &plan.spec, armed, machine.inventory)
     }
 
     fn report(&mut self, worker: &str, report: &Report) -> Result<(), Rejection> {
@@ -253,15 +262,71 @@ impl Draft {
                 return Ok(());
             }
         }
+        if let Some(hook) = &report.hook {
+            if self.hook_of(index).is_none() {
+                self.push(self.hook_started(index, attempt, hook.cause));
+            }
+            let (exit, ran_ms, message) = (hook.exit, hook.ran_ms, head(hook.message.clone()));
+            self.push(Event::HookEnded { index, attempt, exit, message, ran_ms });
+        }
+        let (outcome, outputs) = self.kept(report);
+        let stopped = outcome == Outcome::Cancelled;
         self.push(Event::ActionEnded {
             index,
             attempt,
-            outcome: bounded(&report.outcome),
+            outcome,
             ran_ms: report.ran_ms,
             installation: disks::installation(self.state.armed_on(worker), &report.disks),
+            outputs,
         });
-        self.after_attempt(index);
+        let over = self.state.global_deadline().is_some_and(|deadline| deadline <= self.now);
+        if stopped && over && !self.state.cancel_requested {
+            // Its worker was told to stop, as `global_timeout` was over.
+            self.push(Event::TimedOut { index: None });
+        } else {
+            self.after_attempt(index);
+        }
         Ok(())
+    }
+
+    /// The outcome and the outputs that the log keeps: outputs that are too much are a failure, as later actions may need them.
+    fn kept(&self, report: &Report) -> (Outcome, Option<Arc<Outputs>>) {
+        let outcome = bounded(&report.outcome);
+        let Some(outputs) = report.outputs.as_ref().filter(|_| outcome == Outcome::Succeeded) else {
+            return (outcome, None);
+        };
+        match outputs_fault(outputs, self.state.outputs_bytes()) {
+            None => (outcome, Some(Arc::clone(outputs))),
+            Some(message) => {
+                let (reason, tail) = (FailureReason::Outputs, String::new());
+                (Outcome::Failed { reason, exit: Some(0), message, tail }, None)
+            }
+        }
+    }
+
+    fn hook(&mut self, worker: &str, start: &HookStart) -> Result<(), Rejection> {
+        let (index, attempt) = (start.index, start.attempt);
+        let open = self.state.open.as_ref();
+        let open = open.is_some_and(|o| o.index == index && o.attempt == attempt && o.worker == worker);
+        let named = self.state.action(index).is_some_and(|(_, action)| action.name == start.action);
+        if !(open && named) {
+            let (workflow, action) = (self.state.name.clone(), start.action.clone());
+            return Err(Rejection::StaleAttempt { workflow, action, attempt });
+        }
+        if self.hook_of(index).is_none() {
+            self.push(self.hook_started(index, attempt, start.cause));
+        }
+        Ok(())
+    }
+
+    fn hook_of(&self, index: u32) -> Option<&HookState> {
+        self.state.actions.get(usize::try_from(index).ok()?)?.hook.as_ref()
+    }
+
+    /// From now on the hook's time counts: whoever dies in its middle is not waited for until the action's deadline.
+    fn hook_started(&self, index: u32, attempt: u32, cause: HookCause) -> Event {
+        let deadline = seconds_after(self.now, HOOK_SECONDS + REPORT_GRACE_SECONDS);
+        Event::HookStarted { index, attempt, cause, deadline }
     }
 
     fn after_attempt(&mut self, index: u32) {
@@ -274,7 +339,7 @@ impl Draft {
         let retries = self.state.action(index).map_or(0, |(_, action)| action.retries);
         match phase {
             ActionPhase::Succeeded if self.state.next().is_none() => {
-                self.push(Event::Succeeded { installation: self.state.installation.clone() });
+                self.push(Event::Succeeded { installation: self.state.installation().cloned() });
             }
             ActionPhase::Succeeded => {}
             ActionPhase::Interrupted => self.after_interruption(index),

@@ -6,18 +6,19 @@ use super::{
 };
 use crate::{
     document::{Disk, Overwrite, Storage, WorkflowDocSpec},
-    template::WorkflowSpec,
+    template::{ActionSpec, WorkflowSpec},
 };
 
 /// The disks that a workflow may write in this boot, or why it may write none.
 ///
-/// Without `armed`: the disks that the machine's document selects and the template writes. Each must fit exactly one disk of the
+/// Without `armed`: the disks that the machine's document selects and the template's actions on this machine write. Each must fit exactly one disk of the
 /// inventory, and that disk must be blank, or carry the installation that the workflow `replaces`, or the workflow says
 /// `overwrite: any`. With `armed`: those, found again by what they are known by, whatever they hold and wherever they are now.
 ///
 /// # Errors
 /// The hold that the workflow gets; then no disk may be written, not even those that fit.
 pub fn writable(
+    machine: &str,
     storage: Option<&Storage>,
     declared: &WorkflowDocSpec,
     spec: &WorkflowSpec,
@@ -26,9 +27,9 @@ pub fn writable(
 ) -> Result<Vec<Armed>, Hold> {
     let disks = storage.map_or(&[][..], |storage| &storage.disks);
     let chosen = if armed.is_empty() {
-        select(disks, declared, spec, inventory)?
+        select(disks, declared, &spec.writing_on(machine).collect::<Vec<_>>(), inventory)?
     } else {
-        armed.iter().map(|armed| find_again(armed, inventory)).collect::<Result<Vec<_>, _>>()?
+        armed.iter().map(|armed| find_again(armed, declared, inventory)).collect::<Result<Vec<_>, _>>()?
     };
     for (place, armed) in chosen.iter().enumerate() {
         let fits = |disk: &&Disk| {
@@ -72,12 +73,11 @@ pub fn installation(armed: &[Armed], disks: &[DiskReport]) -> Option<String> {
 fn select(
     disks: &[Disk],
     declared: &WorkflowDocSpec,
-    spec: &WorkflowSpec,
+    writing: &[&ActionSpec],
     inventory: &Inventory,
 ) -> Result<Vec<Armed>, Hold> {
     let selected = || disks.iter().filter(|disk| !disk.keep);
-    let writing = || spec.actions().filter(|(_, action)| action.writes_disks());
-    for (_, action) in writing() {
+    for action in writing {
         if let Some(id) = action.writes.iter().flatten().find(|id| !selected().any(|disk| disk.id == **id)) {
             return Err(mismatch(
                 id,
@@ -86,7 +86,7 @@ fn select(
         }
     }
     let wanted =
-        |disk: &&Disk| writing().any(|(_, a)| a.writes.as_ref().is_none_or(|ids| ids.contains(&disk.id)));
+        |disk: &&Disk| writing.iter().any(|a| a.writes.as_ref().is_none_or(|ids| ids.contains(&disk.id)));
     selected().filter(wanted).map(|disk| choose(disk, declared, inventory)).collect()
 }
 
@@ -116,9 +116,8 @@ fn choose(disk: &Disk, declared: &WorkflowDocSpec, inventory: &Inventory) -> Res
         .into_iter()
         .find(|known_by| inventory.disks.iter().filter(|other| is_known_by(other, known_by)).count() == 1)
         .ok_or_else(|| mismatch(&disk.id, format!("nothing tells {} from the other disks", found.device)))?;
-    let blank = found.blank && found.table_id.is_none();
-    let named = declared.overwrite == Overwrite::Any || is_replaced(declared, &known_by, found);
-    if !blank && !named && holds(Guard::BlankOrNamed) {
+    let blank = is_blank(found);
+    if !is_blank_or_named(declared, &known_by, found) && holds(Guard::BlankOrNamed) {
         return Err(Hold::DiskNotBlank {
             disk: disk.id.clone(),
             device: found.device.clone(),
@@ -129,13 +128,44 @@ fn choose(disk: &Disk, declared: &WorkflowDocSpec, inventory: &Inventory) -> Res
     Ok(Armed { id: disk.id.clone(), known_by, device: found.device.clone(), found: holds })
 }
 
-fn find_again(armed: &Armed, inventory: &Inventory) -> Result<Armed, Hold> {
+/// The armed disk in this boot, whatever it holds by now: nothing but this workflow wrote to it since.
+///
+/// One that only its node and size tell apart may be another disk now, for nodes change between boots: where the machine has several
+/// of that size, it has to be blank or named once more.
+fn find_again(armed: &Armed, declared: &WorkflowDocSpec, inventory: &Inventory) -> Result<Armed, Hold> {
     let mut found = inventory.disks.iter().filter(|disk| is_known_by(disk, &armed.known_by));
-    match (found.next(), found.next()) {
-        (Some(disk), None) => Ok(Armed { device: disk.device.clone(), ..armed.clone() }),
-        (None, _) => Err(mismatch(&armed.id, format!("the disk {} that was armed is gone", armed.known_by))),
-        (Some(_), Some(_)) => Err(mismatch(&armed.id, format!("more than one disk is {}", armed.known_by))),
+    let disk = match (found.next(), found.next()) {
+        (Some(disk), None) => disk,
+        (None, _) => {
+            return Err(mismatch(&armed.id, format!("the disk {} that was armed is gone", armed.known_by)));
+        }
+        (Some(_), Some(_)) => {
+            return Err(mismatch(&armed.id, format!("more than one disk is {}", armed.known_by)));
+        }
+    };
+    let by_node = armed.known_by == by_node(disk);
+    let alike = inventory.disks.iter().filter(|other| other.size_bytes == disk.size_bytes).count();
+    if by_node
+        && alike > 1
+        && !is_blank_or_named(declared, &armed.known_by, disk)
+        && holds(Guard::BlankOrNamed)
+    {
+        let detail = format!(
+            "nothing tells {} from the other disks of its size, and it holds {}",
+            disk.device,
+            contents(disk)
+        );
+        return Err(mismatch(&armed.id, detail));
     }
+    Ok(Armed { device: disk.device.clone(), ..armed.clone() })
+}
+
+fn is_blank(disk: &DiskReport) -> bool {
+    disk.blank && disk.table_id.is_none()
+}
+
+fn is_blank_or_named(declared: &WorkflowDocSpec, known_by: &str, found: &DiskReport) -> bool {
+    is_blank(found) || declared.overwrite == Overwrite::Any || is_replaced(declared, known_by, found)
 }
 
 fn is_replaced(declared: &WorkflowDocSpec, known_by: &str, found: &DiskReport) -> bool {
@@ -153,8 +183,12 @@ fn identities(disk: &DiskReport) -> Vec<String> {
     known.extend(given(&disk.serial).map(|serial| format!("serial:{serial}")));
     let stable = disk.paths.iter().filter(|path| path.starts_with("/dev/disk/by-path/"));
     known.extend(stable.map(|path| format!("path:{path}+{}", disk.size_bytes)));
-    known.push(format!("path:{}+{}", disk.device, disk.size_bytes));
+    known.push(by_node(disk));
     known
+}
+
+fn by_node(disk: &DiskReport) -> String {
+    format!("path:{}+{}", disk.device, disk.size_bytes)
 }
 
 fn is_known_by(disk: &DiskReport, known_by: &str) -> bool {

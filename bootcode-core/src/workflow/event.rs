@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Inventory, Outcome};
+use std::sync::Arc;
+
+use super::{HookCause, Inventory, Outcome, Outputs};
 use crate::{clock::Timestamp, document::WorkflowDocSpec, template::WorkflowSpec};
 
 /// An event with its place in the log.
@@ -26,9 +28,9 @@ pub enum Event {
     /// It was applied.
     Created {
         /// As applied.
-        declared: WorkflowDocSpec,
+        declared: Arc<WorkflowDocSpec>,
         /// The rendered and validated template.
-        spec: WorkflowSpec,
+        spec: Arc<WorkflowSpec>,
         /// Until when it may be started.
         expires: Timestamp,
     },
@@ -46,7 +48,7 @@ pub enum Event {
         /// The kernel's boot id.
         boot_id: String,
         /// What the machine is.
-        inventory: Inventory,
+        inventory: Arc<Inventory>,
     },
     /// These disks, and only these, are writable until the workflow ends.
     DisksArmed {
@@ -83,6 +85,33 @@ pub enum Event {
         /// What is on the armed disks now, where the worker told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         installation: Option<String>,
+        /// What it left for later actions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outputs: Option<Arc<Outputs>>,
+    },
+    /// The hook of an attempt that ended badly runs; the attempt stays open until its report.
+    HookStarted {
+        /// The action's place.
+        index: u32,
+        /// The attempt.
+        attempt: u32,
+        /// Which hook.
+        cause: HookCause,
+        /// When the server gives the attempt up, grace included.
+        deadline: Timestamp,
+    },
+    /// It ended, which changes nothing of the attempt's outcome.
+    HookEnded {
+        /// The action's place.
+        index: u32,
+        /// The attempt.
+        attempt: u32,
+        /// Its exit status; `None` where it did not come to its own end.
+        exit: Option<i32>,
+        /// One line.
+        message: String,
+        /// How long it ran.
+        ran_ms: u64,
     },
     /// The server gave an attempt up: nobody reported in time.
     ActionTimedOut {
@@ -215,4 +244,6 @@ pub enum FailureReason {
     DiskProtection,
     /// The worker was restarted in its middle.
     WorkerRestarted,
+    /// It succeeded, but what it left in `/workflow/outputs.json` cannot be kept.
+    Outputs,
 }

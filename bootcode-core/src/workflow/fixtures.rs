@@ -160,6 +160,8 @@ pub(crate) fn report(state: &State, index: u32, attempt: u32, outcome: Outcome) 
         outcome,
         ran_ms: 1500,
         disks: vec![disk("/dev/vda", "A", "gpt")],
+        hook: None,
+        outputs: None,
     }
 }
 

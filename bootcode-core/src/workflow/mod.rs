@@ -10,7 +10,9 @@ mod event;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub(crate) mod guard;
+mod hook;
 mod machine;
+mod outputs;
 mod service;
 mod state;
 mod status;
@@ -25,7 +27,9 @@ pub use disks::{installation, writable};
 pub use event::{Armed, Event, FailureReason, Hold, Recorded};
 #[cfg(any(test, feature = "testing"))]
 pub use guard::{Guard, without};
+pub use hook::{HookCause, HookEnd, HookStart, HookState};
 pub use machine::verify;
+pub use outputs::{ActionOutputs, Outputs};
 pub use service::{
     Assignment, Claim, DiskReport, Heartbeat, Hello, Inventory, LogChunk, MachineAction, Namespaces, Outcome,
     Report, ReportAck, ServiceError, Session, WorkflowService, WritableDisk,

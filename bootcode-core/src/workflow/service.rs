@@ -1,10 +1,11 @@
 //! What a worker asks of the engine, in process or over HTTP.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::{ActionOutputs, HookEnd, HookStart, Outputs};
 use crate::{secret::Secret, timeline::Reason};
 
 /// The engine as workers see it. A worker cannot tell whether it is in process or behind HTTP.
@@ -31,6 +32,11 @@ pub trait WorkflowService: Send + Sync {
     /// See [`ServiceError`].
     async fn heartbeat(&self, session: &str, workflow: &str, attempt: u32)
     -> Result<Heartbeat, ServiceError>;
+    /// Says that the hook of an attempt starts. Its end comes with the attempt's report, so that a call that is lost loses little.
+    ///
+    /// # Errors
+    /// See [`ServiceError`].
+    async fn hook(&self, session: &str, start: HookStart) -> Result<(), ServiceError>;
     /// Appends to an action's log. Returns how many bytes of this attempt's log the server has.
     ///
     /// # Errors
@@ -209,6 +215,9 @@ pub struct Assignment {
     pub on_timeout: Option<Vec<String>>,
     /// The disks that may be written from now on; all others are to be read-only before anything runs.
     pub writable: Vec<WritableDisk>,
+    /// What earlier actions of the workflow left, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<ActionOutputs>,
     /// A token for metadata, mounted into the container as a file.
     pub metadata_token: String,
 }
@@ -277,6 +286,12 @@ pub struct Report {
     pub ran_ms: u64,
     /// The writable disks as they are now; tells the installation's id with the last action.
     pub disks: Vec<DiskReport>,
+    /// How its hook ended, where it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookEnd>,
+    /// What a successful action left in `/workflow/outputs.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Arc<Outputs>>,
 }
 
 /// The report is in the log.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Armed, Hold, Inventory};
+use super::{ActionOutputs, Armed, Hold, HookState, Inventory, Outputs, outputs::outputs_bytes};
 use crate::{
     clock::Timestamp,
     document::WorkflowDocSpec,
@@ -38,8 +38,8 @@ pub struct State {
     pub begun: bool,
     /// Whether an operator asked for its end.
     pub cancel_requested: bool,
-    /// What is on the disks now: the id that `replaces` of a later workflow names.
-    pub installation: Option<String>,
+    /// What is on the disks of each machine now: the id that `replaces` of a later workflow names.
+    pub installations: BTreeMap<String, String>,
     /// Why it stopped, in one line.
     pub message: String,
 }
@@ -48,7 +48,7 @@ pub struct State {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// As applied.
-    pub declared: WorkflowDocSpec,
+    pub declared: Arc<WorkflowDocSpec>,
     /// The rendered and validated template.
     pub spec: Arc<WorkflowSpec>,
     /// When it was applied.
@@ -114,6 +114,10 @@ pub struct ActionState {
     pub seconds: Option<f64>,
     /// Why the last attempt ended badly.
     pub message: String,
+    /// The last attempt's hook, where it had one.
+    pub hook: Option<HookState>,
+    /// What it left for later actions.
+    pub outputs: Option<Arc<Outputs>>,
 }
 
 /// The attempt that is under way.
@@ -141,7 +145,7 @@ pub struct Seen {
     /// The kernel's boot id.
     pub boot_id: String,
     /// What the machine is.
-    pub inventory: Inventory,
+    pub inventory: Arc<Inventory>,
 }
 
 impl Phase {
@@ -197,7 +201,7 @@ impl State {
             started: None,
             begun: false,
             cancel_requested: false,
-            installation: None,
+            installations: BTreeMap::new(),
             message: String::new(),
         }
     }
@@ -255,10 +259,35 @@ impl State {
         self.armed.get(worker).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether any of its actions writes disks.
+    /// Whether any of its actions on this machine writes disks.
     #[must_use]
-    pub fn writes(&self) -> bool {
-        self.plan.as_ref().is_some_and(|plan| plan.spec.actions().any(|(_, action)| action.writes_disks()))
+    pub fn writes_on(&self, worker: &str) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.spec.writes_on(worker))
+    }
+
+    /// What is on the disks of the workflow's own machine now, or of the only one that it wrote.
+    #[must_use]
+    pub fn installation(&self) -> Option<&String> {
+        let own = self.plan.as_ref().and_then(|plan| self.installations.get(&plan.declared.hardware));
+        own.or_else(|| self.installations.values().next().filter(|_| self.installations.len() == 1))
+    }
+
+    /// What the actions before this place left, in their order.
+    #[must_use]
+    pub fn outputs_before(&self, index: u32) -> Vec<ActionOutputs> {
+        let before = usize::try_from(index).unwrap_or(usize::MAX);
+        let actions = self.plan.iter().flat_map(|plan| plan.spec.actions()).zip(&self.actions).take(before);
+        actions
+            .filter_map(|((task, action), state)| {
+                let outputs = Arc::clone(state.outputs.as_ref()?);
+                Some(ActionOutputs { task: task.name.clone(), action: action.name.clone(), outputs })
+            })
+            .collect()
+    }
+
+    /// Bytes of all outputs that are kept.
+    pub(super) fn outputs_bytes(&self) -> usize {
+        self.actions.iter().filter_map(|action| action.outputs.as_ref()).map(|kept| outputs_bytes(kept)).sum()
     }
 
     /// When the whole is out of time, once its first action has started.

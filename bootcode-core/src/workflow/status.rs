@@ -1,8 +1,10 @@
 //! A workflow's status as people and programs read it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Armed, State, state::ActionPhase};
+use super::{Armed, HookState, State, state::ActionPhase};
 use crate::clock::Timestamp;
 
 /// What `bootcode get workflow NAME -o json` shows.
@@ -27,6 +29,12 @@ pub struct Status {
     pub started: Option<Timestamp>,
     /// The installation that it made: what `replaces` of a later workflow names.
     pub installation: Option<String>,
+    /// The installation on each machine that it wrote.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub installations: BTreeMap<String, String>,
+    /// When the machine of the attempt under way was last heard of; `None` where nobody runs, or since the server's start nobody spoke.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_heard: Option<Timestamp>,
     /// The disks that it may write.
     pub disks: Vec<Armed>,
     /// In the order in which they run.
@@ -53,6 +61,9 @@ pub struct ActionStatus {
     pub seconds: Option<f64>,
     /// Why the last attempt ended badly, or nothing.
     pub message: String,
+    /// The last attempt's hook, where it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookState>,
 }
 
 impl State {
@@ -74,7 +85,9 @@ impl State {
             created: plan.map(|plan| plan.created),
             expires: plan.map(|plan| plan.expires),
             started: self.started,
-            installation: self.installation.clone(),
+            installation: self.installation().cloned(),
+            installations: self.installations.clone(),
+            last_heard: None,
             disks: self.armed.values().flatten().cloned().collect(),
             actions: plan
                 .into_iter()
@@ -89,6 +102,7 @@ impl State {
                     state: state.phase,
                     seconds: state.seconds,
                     message: state.message.clone(),
+                    hook: state.hook.clone(),
                 })
                 .collect(),
         }

@@ -39,7 +39,13 @@ pub fn waits_because(state: &State, hardware: &Hardware) -> String {
             state.name
         ),
         _ if !hardware.spec.hold.is_empty() => format!("{} is held: {}", hardware.name, hardware.spec.hold),
-        _ => format!("workflow {} waits for another machine", state.name),
+        _ => match state.next().filter(|(_, task, _)| task.worker != hardware.name) {
+            Some((_, task, action)) => format!(
+                "workflow {} waits for {}, which has {} of task {} to do first",
+                state.name, task.worker, action.name, task.name
+            ),
+            None => format!("workflow {} waits for its turn", state.name),
+        },
     }
 }
 

@@ -1,8 +1,10 @@
 //! One attempt at one action, from its assignment to its report.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use bootcode_core::workflow::{Assignment, FailureReason, Outcome, Report};
+use bootcode_core::workflow::{
+    Assignment, FailureReason, HookCause, HookEnd, HookStart, Outcome, Outputs, Report,
+};
 
 use super::{AttemptKey, Effect, RESTARTED, Uptime};
 use crate::{
@@ -29,10 +31,12 @@ pub(super) enum Step {
     /// The outcome is known and kept; its hook's turn is next.
     Keeping {
         report: Box<Report>,
+        cause: HookCause,
         hook: Vec<String>,
     },
     Hook {
         report: Box<Report>,
+        cause: HookCause,
     },
     Concluding,
 }
@@ -41,7 +45,8 @@ pub(super) enum Step {
 pub(super) struct Judged {
     pub(super) outcome: Outcome,
     pub(super) ran: Duration,
-    pub(super) hook: Option<Vec<String>>,
+    pub(super) hook: Option<(HookCause, Vec<String>)>,
+    pub(super) outputs: Option<Arc<Outputs>>,
 }
 
 impl Attempt {
@@ -76,6 +81,8 @@ impl Attempt {
             outcome,
             ran_ms: u64::try_from(ran.as_millis()).unwrap_or(u64::MAX),
             disks: Vec::new(),
+            hook: None,
+            outputs: None,
         })
     }
 
@@ -87,34 +94,85 @@ impl Attempt {
         }
     }
 
-    pub(super) fn judge(&self, result: Result<Finished, String>, tail: String) -> Judged {
+    pub(super) fn judge(
+        &self,
+        result: Result<Finished, String>,
+        tail: String,
+        outputs: Result<Option<Outputs>, String>,
+    ) -> Judged {
         if self.cancelled {
             let ran = result.map(|finished| finished.ran).unwrap_or_default();
-            return Judged { outcome: Outcome::Cancelled, ran, hook: None };
+            return Judged { outcome: Outcome::Cancelled, ran, hook: None, outputs: None };
         }
         let finished = match result {
             Ok(finished) => finished,
             Err(message) => {
                 let reason = FailureReason::ContainerStart;
                 let outcome = Outcome::Failed { reason, exit: None, message: one_line(&message), tail };
-                return Judged { outcome, ran: Duration::ZERO, hook: None };
+                return Judged { outcome, ran: Duration::ZERO, hook: None, outputs: None };
             }
         };
-        let on_failure = self.assignment.on_failure.clone();
-        let (outcome, hook) = match finished.exit {
-            Exit::Status(0) => (Outcome::Succeeded, None),
-            Exit::Status(status) => {
+        let mut kept = None;
+        let outcome = match (finished.exit, outputs) {
+            (Exit::Status(0), Ok(outputs)) => {
+                kept = outputs.map(Arc::new);
+                Outcome::Succeeded
+            }
+            (Exit::Status(0), Err(message)) => failed(FailureReason::Outputs, 0, one_line(&message), tail),
+            (Exit::Status(status), _) => {
                 let message = last_words(&tail).unwrap_or_else(|| format!("exit status {status}"));
-                (failed(FailureReason::ExitStatus, status, message, tail), on_failure)
+                failed(FailureReason::ExitStatus, status, message, tail)
             }
-            Exit::Signal(signal) => {
-                let message = format!("ended by signal {signal}");
-                (failed(FailureReason::Signal, 128 + signal, message, tail), on_failure)
+            (Exit::Signal(signal), _) => {
+                failed(FailureReason::Signal, 128 + signal, format!("ended by signal {signal}"), tail)
             }
-            Exit::TimedOut => (Outcome::TimedOut { tail }, self.assignment.on_timeout.clone()),
-            Exit::Cancelled => (Outcome::Cancelled, None),
+            (Exit::TimedOut, _) => Outcome::TimedOut { tail },
+            (Exit::Cancelled, _) => Outcome::Cancelled,
         };
-        Judged { outcome, ran: finished.ran, hook: hook.filter(|command| !command.is_empty()) }
+        let hook = match &outcome {
+            Outcome::Failed { .. } => {
+                self.assignment.on_failure.clone().map(|hook| (HookCause::OnFailure, hook))
+            }
+            Outcome::TimedOut { .. } => {
+                self.assignment.on_timeout.clone().map(|hook| (HookCause::OnTimeout, hook))
+            }
+            Outcome::Succeeded | Outcome::Cancelled => None,
+        };
+        let hook = hook.filter(|(_, command)| !command.is_empty());
+        Judged { outcome, ran: finished.ran, hook, outputs: kept }
+    }
+
+    /// The hook's start, as the server is told.
+    pub(super) fn hook_start(&self, cause: HookCause) -> HookStart {
+        HookStart {
+            workflow: self.assignment.workflow.clone(),
+            index: self.assignment.index,
+            action: self.assignment.action.clone(),
+            attempt: self.assignment.attempt,
+            cause,
+        }
+    }
+}
+
+/// How a hook ended, as the report tells.
+pub(super) fn hook_end(cause: HookCause, result: &Result<Finished, String>) -> HookEnd {
+    match result {
+        Ok(Finished { exit, ran }) => HookEnd {
+            cause,
+            exit: match exit {
+                Exit::Status(status) => Some(*status),
+                Exit::Signal(signal) => Some(128 + signal),
+                Exit::TimedOut | Exit::Cancelled => None,
+            },
+            message: exit.to_string(),
+            ran_ms: u64::try_from(ran.as_millis()).unwrap_or(u64::MAX),
+        },
+        Err(message) => HookEnd {
+            cause,
+            exit: None,
+            message: format!("it could not run: {}", one_line(message)),
+            ran_ms: 0,
+        },
     }
 }
 

@@ -3,12 +3,13 @@
 use std::{collections::VecDeque, time::Duration};
 
 use bootcode_core::workflow::{
-    Claim, FailureReason, Heartbeat, MachineAction, Report, ReportAck, ServiceError, Session,
+    Claim, FailureReason, Heartbeat, HookEnd, MachineAction, Outputs, Report, ReportAck, ServiceError,
+    Session,
 };
 
 use super::{
     Agent, AttemptKey, Call, Effect, Ending, Input, Uptime,
-    attempt::{Attempt, Judged, Step},
+    attempt::{Attempt, Judged, Step, hook_end},
     backoff::Backoff,
 };
 use crate::{limits, runtime::Finished};
@@ -203,22 +204,21 @@ impl Agent {
                 let report = attempt.failed(FailureReason::ImagePull, &message);
                 self.conclude(report)
             }
-            (Step::Running, Input::Ended { result, tail }) => self.ended(result, tail),
+            (Step::Running, Input::Ended { result, tail, outputs }) => self.ended(result, tail, outputs),
             (Step::Keeping { .. }, Input::Intended(_)) if self.stopping => {
                 vec![Effect::Exit(Ending::Stopped)]
             }
-            (Step::Keeping { report, hook }, Input::Intended(_)) => {
-                attempt.step = Step::Hook { report };
+            (Step::Keeping { report, cause, hook }, Input::Intended(_)) => {
+                attempt.step = Step::Hook { report, cause };
                 let assignment = attempt.assignment.clone();
                 let line = Effect::Say(format!("{}: running its hook", assignment.action));
-                vec![line, Effect::Run { assignment, hook: Some(hook), limit: limits::HOOK }]
+                let tell = Effect::TellHook(attempt.hook_start(cause));
+                vec![line, tell, Effect::Run { assignment, hook: Some(hook), limit: limits::HOOK }]
             }
-            (Step::Hook { report }, Input::Ended { result, .. }) => {
-                let line = match result {
-                    Ok(Finished { exit, .. }) => format!("the hook ended: {exit}"),
-                    Err(message) => format!("the hook could not run: {message}"),
-                };
-                let mut effects = vec![self.say(line)];
+            (Step::Hook { mut report, cause }, Input::Ended { result, .. }) => {
+                let end = hook_end(cause, &result);
+                let mut effects = vec![self.say(format!("the hook ended: {}", end.message))];
+                report.hook = Some(end);
                 effects.extend(self.conclude(report));
                 effects
             }
@@ -236,18 +236,27 @@ impl Agent {
         }
     }
 
-    fn ended(&mut self, result: Result<Finished, String>, tail: String) -> Vec<Effect> {
+    fn ended(
+        &mut self,
+        result: Result<Finished, String>,
+        tail: String,
+        outputs: Result<Option<Outputs>, String>,
+    ) -> Vec<Effect> {
         if self.stopping {
             // What Intend kept is the truth: nobody knows how it would have ended.
             return vec![Effect::Exit(Ending::Stopped)];
         }
         let Some(attempt) = self.attempt.as_mut() else { return vec![] };
-        let Judged { outcome, ran, hook } = attempt.judge(result, tail);
-        let report = attempt.report(outcome, ran);
+        let Judged { outcome, ran, hook, outputs } = attempt.judge(result, tail, outputs);
+        let mut report = attempt.report(outcome, ran);
+        report.outputs = outputs;
         let line = Effect::Say(format!("{}: {} after {} ms", report.action, told(&report), report.ran_ms));
         match hook {
-            Some(hook) => {
-                attempt.step = Step::Keeping { report: report.clone(), hook };
+            Some((cause, hook)) => {
+                attempt.step = Step::Keeping { report: report.clone(), cause, hook };
+                // What stands if the worker dies in the hook's middle.
+                let message = "the worker was restarted in its middle".to_owned();
+                report.hook = Some(HookEnd { cause, exit: None, message, ran_ms: 0 });
                 vec![line, Effect::Intend(report)]
             }
             None => std::iter::once(line).chain(self.conclude(report)).collect(),

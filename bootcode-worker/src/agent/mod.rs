@@ -9,7 +9,8 @@ pub(crate) mod tests;
 use std::{collections::VecDeque, time::Duration};
 
 use bootcode_core::workflow::{
-    Assignment, Claim, FailureReason, Heartbeat, MachineAction, Report, ReportAck, ServiceError, Session,
+    Assignment, Claim, FailureReason, Heartbeat, HookStart, MachineAction, Outputs, Report, ReportAck,
+    ServiceError, Session,
 };
 
 use self::{attempt::Attempt, backoff::Backoff};
@@ -77,6 +78,8 @@ pub enum Input {
         result: Result<Finished, String>,
         /// The last of its log.
         tail: String,
+        /// What it left for later actions, where it succeeded; `Err` says why that cannot be kept.
+        outputs: Result<Option<Outputs>, String>,
     },
     /// [`Effect::Conclude`] is done; the report now holds the disks.
     Concluded {
@@ -93,7 +96,7 @@ pub enum Input {
     Stop,
 }
 
-/// Something to do. Each but `Kill`, `Forget`, `Say` and `Exit` is answered by one [`Input`].
+/// Something to do. Each but `Kill`, `TellHook`, `Forget`, `Say` and `Exit` is answered by one [`Input`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Effect {
@@ -116,6 +119,8 @@ pub enum Effect {
         /// How long it may run from its start.
         limit: Duration,
     },
+    /// Say that a hook starts. Its end comes with the report, so nobody waits for the answer.
+    TellHook(HookStart),
     /// Stop what is being pulled or run.
     Kill,
     /// Look at the writable disks, write the report into the spool, durable.

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use bootcode_core::{
     timeline::Reason,
     workflow::{
-        Assignment, Claim, FailureReason, Heartbeat, MachineAction, Namespaces, Outcome, Report, ReportAck,
-        ServiceError, Session,
+        Assignment, Claim, FailureReason, Heartbeat, HookCause, MachineAction, Namespaces, Outcome, Outputs,
+        Report, ReportAck, ServiceError, Session,
     },
 };
 
@@ -32,6 +32,7 @@ pub(crate) fn assignment(action: &str) -> Assignment {
         on_failure: None,
         on_timeout: None,
         writable: vec![],
+        outputs: vec![],
         metadata_token: "t".into(),
     }
 }
@@ -50,7 +51,7 @@ fn refused<T>() -> Result<T, ServiceError> {
 
 fn ended(exit: Exit) -> Input {
     let ran = Duration::from_millis(1500);
-    Input::Ended { result: Ok(Finished { exit, ran }), tail: "one\nno disk\n".into() }
+    Input::Ended { result: Ok(Finished { exit, ran }), tail: "one\nno disk\n".into(), outputs: Ok(None) }
 }
 
 /// An agent with a clock of its own.
@@ -145,7 +146,7 @@ fn a_fault_before_the_container_is_reported_with_its_step() {
             vec![
                 Input::Protected(Ok(())),
                 Input::Pulled(Ok(())),
-                Input::Ended { result: Err("x".into()), tail: String::new() },
+                Input::Ended { result: Err("x".into()), tail: String::new(), outputs: Ok(None) },
             ],
             FailureReason::ContainerStart,
         ),
@@ -275,14 +276,41 @@ fn hooks_run_after_their_own_kind_of_end_and_do_not_change_it() {
             let [Effect::Intend(kept)] = &effects[..] else { panic!("kept before the hook: {effects:?}") };
             let kept = kept.clone();
             let run = world.on(Input::Intended(Ok(())));
-            let [Effect::Run { hook: Some(hook), .. }] = &run[..] else { panic!("the hook: {run:?}") };
+            let [Effect::TellHook(start), Effect::Run { hook: Some(hook), .. }] = &run[..] else {
+                panic!("the hook: {run:?}")
+            };
+            let cause = if command == "late" { HookCause::OnTimeout } else { HookCause::OnFailure };
+            assert_eq!((start.cause, start.attempt), (cause, 1));
             assert_eq!(hook, &[command.to_owned()]);
             effects = world.on(ended(Exit::Status(1)));
-            assert_eq!(world.concluded(&effects), *kept);
+            let report = world.concluded(&effects);
+            let killed = kept.hook.clone().unwrap();
+            assert_eq!((killed.exit, killed.message.contains("restarted")), (None, true), "if it dies now");
+            assert_eq!(report.hook.as_ref().unwrap().exit, Some(1));
+            assert_eq!(Report { hook: kept.hook.clone(), ..report }, *kept, "its outcome is the same");
         } else {
             assert_eq!(world.concluded(&effects).outcome, Outcome::Succeeded);
         }
     }
+}
+
+#[test]
+fn outputs_that_cannot_be_kept_fail_the_action_and_run_its_hook() {
+    let outputs: Outputs = [("disk".to_owned(), "a".into())].into_iter().collect();
+    let finished = |outputs| Input::Ended {
+        result: Ok(Finished { exit: Exit::Status(0), ran: Duration::ZERO }),
+        tail: String::new(),
+        outputs,
+    };
+    let mut world = World::running(assignment("wipe"));
+    let effects = world.on(finished(Ok(Some(outputs.clone()))));
+    assert_eq!(world.concluded(&effects).outputs.as_deref(), Some(&outputs));
+    let mut world = World::running(Assignment { on_failure: Some(vec!["f".into()]), ..assignment("wipe") });
+    let effects = world.on(finished(Err("outputs.json is a symbolic link".into())));
+    let [Effect::Intend(kept)] = &effects[..] else { panic!("{effects:?}") };
+    let Outcome::Failed { reason, message, .. } = &kept.outcome else { panic!("{kept:?}") };
+    assert_eq!((*reason, message.as_str()), (FailureReason::Outputs, "outputs.json is a symbolic link"));
+    assert!(kept.hook.is_some() && kept.outputs.is_none());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod log;
 mod mask;
+mod outputs;
 mod perform;
 #[cfg(test)]
 mod tests;

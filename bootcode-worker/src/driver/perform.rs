@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bootcode_core::workflow::{Assignment, DiskReport, Hello};
+use bootcode_core::workflow::{Assignment, DiskReport, Hello, Outputs};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -17,18 +17,21 @@ use super::{
     Driver, Parts, answered,
     log::{LogShipper, Shipping},
     mask::Mask,
+    outputs,
 };
 use crate::{
     agent::{AttemptKey, Effect, Input},
     hardware, limits,
     protect::protect_disks,
-    runtime::{ContainerName, ContainerSpec, Control, ImageRef, RuntimeError, Volume},
+    runtime::{ContainerName, ContainerSpec, Control, Exit, ImageRef, RuntimeError, Volume},
 };
 
 /// Where an action finds its token.
 const TOKEN_IN_CONTAINER: &str = "/run/bootcode/token";
 /// Where the actions of a workflow share files.
 const SHARED_IN_CONTAINER: &str = "/workflow";
+/// Where an action finds what earlier actions left, on whatever machine they ran.
+const OUTPUTS_IN_CONTAINER: &str = "/workflow/outputs";
 
 impl Driver {
     /// Starts what the effect asks for. Its answer comes out of `tasks`.
@@ -78,6 +81,14 @@ impl Driver {
                 self.tasks.spawn(async move { Some(Input::Pulled(pull(&parts, &assignment, &kill).await)) });
             }
             Effect::Run { assignment, hook, limit } => self.run_container(assignment, hook, limit),
+            Effect::TellHook(start) => {
+                self.tasks.spawn(async move {
+                    if let Err(error) = answered(parts.service.hook(&session, start)).await {
+                        tracing::debug!(%error, "the server was not told that a hook starts");
+                    }
+                    None
+                });
+            }
             Effect::Kill => self.kill.cancel(),
             Effect::Conclude { mut report, assignment } => {
                 self.tasks.spawn_blocking(move || {
@@ -96,11 +107,12 @@ impl Driver {
             }
             Effect::Finish { workflow, action } => {
                 self.tasks.spawn_blocking(move || {
-                    let shared = shared_directory(&parts, &workflow);
-                    if let Err(error) = fs::remove_dir_all(&shared)
-                        && error.kind() != io::ErrorKind::NotFound
-                    {
-                        tracing::warn!(path = %shared.display(), %error, "cannot be removed");
+                    for path in [shared_directory(&parts, &workflow), outputs_directory(&parts, &workflow)] {
+                        if let Err(error) = fs::remove_dir_all(&path)
+                            && error.kind() != io::ErrorKind::NotFound
+                        {
+                            tracing::warn!(path = %path.display(), %error, "cannot be removed");
+                        }
                     }
                     Some(Input::Finished(parts.power.carry_out(action).map_err(|error| told(&error))))
                 });
@@ -117,6 +129,7 @@ impl Driver {
         if hook.is_none() {
             self.log_offset = Arc::default();
         }
+        let (hooked, shared) = (hook.is_some(), shared_directory(&self.parts, &assignment.workflow));
         let mask = Mask::of(assignment.secrets.values());
         let shipper = LogShipper {
             service: Arc::clone(&self.parts.service),
@@ -141,9 +154,16 @@ impl Driver {
             let tail = drained.await.unwrap_or_default();
             // So that the log is there when its action's end is; but it does not hold the end up for long.
             let _ = timeout(limits::LOG_FLUSH, shipped).await;
-            Some(Input::Ended { result: result.map_err(|error| mask.text(error)), tail })
+            let succeeded = !hooked && result.as_ref().is_ok_and(|done| done.exit == Exit::Status(0));
+            let outputs = if succeeded { outputs_of(shared).await } else { Ok(None) };
+            Some(Input::Ended { result: result.map_err(|error| mask.text(error)), tail, outputs })
         });
     }
+}
+
+async fn outputs_of(shared: PathBuf) -> Result<Option<Outputs>, String> {
+    let read = tokio::task::spawn_blocking(move || outputs::read(&shared)).await;
+    read.unwrap_or_else(|error| Err(format!("reading its outputs was cut off: {error}")))
 }
 
 /// An error with its causes; one that its effect tells already is not told twice.
@@ -208,7 +228,14 @@ async fn spec(
     let token = parts.settings.state.join("token");
     write_token(&token, &assignment.metadata_token).map_err(RuntimeError::file("write", &token))?;
     fs::create_dir_all(&shared).map_err(RuntimeError::file("make", &shared))?;
+    let earlier = outputs_directory(parts, &assignment.workflow);
+    outputs::provide(&earlier, &assignment.outputs).map_err(RuntimeError::file("write", &earlier))?;
+    mount_point(&shared.join("outputs")).map_err(RuntimeError::file("make", &shared))?;
+    if hook.is_none() {
+        outputs::forget(&shared).map_err(RuntimeError::file("clear", &shared))?;
+    }
     volumes.push(Volume { source: shared, target: SHARED_IN_CONTAINER.into(), read_only: false });
+    volumes.push(Volume { source: earlier, target: OUTPUTS_IN_CONTAINER.into(), read_only: true });
     volumes.push(Volume { source: token, target: TOKEN_IN_CONTAINER.into(), read_only: true });
     let mut environment = assignment.environment.clone();
     environment.extend([
@@ -242,9 +269,29 @@ fn image(assignment: &Assignment) -> ImageRef {
 }
 
 fn shared_directory(parts: &Parts, workflow: &str) -> PathBuf {
+    parts.settings.state.join("workflows").join(directory_name(workflow))
+}
+
+/// Not in the shared directory, where actions write: what they are given is the server's word.
+fn outputs_directory(parts: &Parts, workflow: &str) -> PathBuf {
+    parts.settings.state.join("outputs").join(directory_name(workflow))
+}
+
+/// A directory for a mount, whatever an action made of its name.
+fn mount_point(path: &std::path::Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => fs::remove_file(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    fs::create_dir(path)
+}
+
+fn directory_name(workflow: &str) -> String {
     let key = AttemptKey { workflow: workflow.to_owned(), index: 0, attempt: 0 };
     let name = ContainerName::of(&key, false);
-    parts.settings.state.join("workflows").join(name.as_str().trim_end_matches("-0-0"))
+    name.as_str().trim_end_matches("-0-0").to_owned()
 }
 
 /// Readable by root alone; one action runs at a time.

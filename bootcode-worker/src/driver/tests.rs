@@ -149,11 +149,13 @@ async fn actions_get_their_environment_token_and_shared_directory() {
     ] {
         assert_eq!(spec.environment.get(name).map(String::as_str), Some(value));
     }
-    let [shared, token] = &spec.volumes[..] else { panic!("{:?}", spec.volumes) };
+    let [shared, outputs, token] = &spec.volumes[..] else { panic!("{:?}", spec.volumes) };
+    assert_eq!((outputs.target.to_str(), outputs.read_only), (Some("/workflow/outputs"), true));
+    assert!(!outputs.source.starts_with(&shared.source), "actions cannot write what they are given");
     assert_eq!((shared.target.to_str(), shared.read_only), (Some("/workflow"), false));
     assert_eq!((token.target.to_str(), token.read_only), (Some("/run/bootcode/token"), true));
     assert_eq!(std::fs::read_to_string(&token.source).unwrap(), "t");
-    assert!(!shared.source.exists(), "shared files go with their workflow");
+    assert!(!shared.source.exists() && !outputs.source.exists(), "shared files go with their workflow");
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,4 +167,16 @@ async fn an_action_has_its_secrets_and_its_log_has_them_masked() {
     assert_eq!(spec.secrets["S"].reveal(), "swordfish");
     assert!(!format!("{spec:?}").contains("swordfish"));
     assert_eq!(service.log_of(0), "action 0: grün\nit is ***\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_action_leaves_is_reported_and_given_to_those_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (service, runtime) = (FakeService::new(3, Trouble::None), FakeRuntime::new());
+    assert_eq!(work(&service, &runtime, dir.path()).await, Ending::Stopped);
+    let left: Vec<_> =
+        service.reports().iter().map(|r| r.outputs.as_ref().unwrap()["from"].clone()).collect();
+    assert_eq!(left, [0, 1, 2]);
+    let expected: [&[&str]; 3] = [&[], &["action-0.json"], &["action-0.json", "action-1.json"]];
+    assert_eq!(runtime.earlier(), expected);
 }

@@ -13,7 +13,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use bootcode_core::{
     secret::Secret,
-    workflow::{Assignment, FailureReason, Outcome},
+    workflow::{ActionOutputs, Assignment, FailureReason, HookCause, Outcome},
 };
 use bootcode_worker::{
     agent::Ending,
@@ -93,6 +93,7 @@ fn shell(index: u32, image: (&str, &str), line: &str) -> Assignment {
         on_failure: None,
         on_timeout: None,
         writable: vec![],
+        outputs: vec![],
         metadata_token: "metadata-secret".into(),
     }
 }
@@ -107,15 +108,25 @@ async fn conformance(runtime: Arc<dyn ContainerRuntime>, registry: &Registry, di
             0,
             plain,
             "echo $GREETING from $BOOTCODE_ACTION; echo to-stderr >&2; cat $BOOTCODE_TOKEN_FILE; echo; \
-             echo kept > /workflow/file; test -c /dev/null && test -e /sys/kernel && ls /proc/1 > /dev/null && \
+             echo kept > /workflow/file; echo '{\"disk\": \"a\"}' > /workflow/outputs.json; test -c /dev/null && test -e /sys/kernel && ls /proc/1 > /dev/null && \
              echo read-only: $(echo x 2>/dev/null > $BOOTCODE_TOKEN_FILE || echo yes); \
              echo secret: ${#HIDDEN} $HIDDEN",
         ),
-        shell(
-            1,
-            layered,
-            "cat /workflow/file; cat /etc/added; test -e /etc/gone || echo whiteout-works; ls /etc/replaced",
-        ),
+        Assignment {
+            outputs: vec![ActionOutputs {
+                task: "t".into(),
+                action: "action-0".into(),
+                outputs: Arc::new([("disk".to_owned(), "a".into())].into_iter().collect()),
+            }],
+            ..shell(
+                1,
+                layered,
+                "cat /workflow/file /workflow/outputs/t/action-0.json; \
+                 (echo x > /workflow/outputs/t/action-0.json) 2>/dev/null && echo forged; \
+                 echo; ln -s /etc/added /workflow/outputs.json; \
+                 cat /etc/added; test -e /etc/gone || echo whiteout-works; ls /etc/replaced",
+            )
+        },
         Assignment {
             on_failure: Some(vec!["-c".into(), "echo the hook speaks".into()]),
             ..shell(2, layered, "echo before; sleep 1; echo 'no such disk' >&2; exit 7")
@@ -141,9 +152,15 @@ async fn conformance(runtime: Arc<dyn ContainerRuntime>, registry: &Registry, di
     {
         assert!(log(0).contains(part), "{part} in {}", log(0));
     }
-    assert_eq!(outcome(1), Outcome::Succeeded, "{}", log(1));
-    assert_eq!(log(1), "kept\nadded\nwhiteout-works\nnew\n");
+    assert_eq!(script.report(0).outputs.unwrap()["disk"], "a");
+    assert_eq!(failure(1).0, FailureReason::Outputs, "a link is no output: {}", log(1));
+    assert_eq!(log(1), "kept\n{\"disk\":\"a\"}\nadded\nwhiteout-works\nnew\n");
     assert_eq!(failure(2), (FailureReason::ExitStatus, Some(7), "no such disk".to_owned()));
+    assert_eq!(
+        script.report(2).hook.map(|hook| (hook.cause, hook.exit)),
+        Some((HookCause::OnFailure, Some(0)))
+    );
+    assert_eq!(script.hooks(), [(2, HookCause::OnFailure)]);
     assert!(log(2).contains("before\n") && log(2).contains("the hook speaks\n"), "{}", log(2));
     assert!(matches!(outcome(3), Outcome::TimedOut { tail } if tail == "slow\n"), "{:?}", outcome(3));
     assert!((2000..20_000).contains(&script.ran_ms(3)), "{}", script.ran_ms(3));

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bootcode_core::workflow::{
-    Assignment, Claim, Heartbeat, Hello, LogChunk, Outcome, Report, ReportAck, ServiceError, Session,
-    WorkflowService,
+    Assignment, Claim, Heartbeat, Hello, HookCause, HookStart, LogChunk, Outcome, Report, ReportAck,
+    ServiceError, Session, WorkflowService,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,7 @@ pub(crate) struct Script {
 struct State {
     reports: Vec<Report>,
     logs: Vec<String>,
+    hooks: Vec<(u32, HookCause)>,
     stop: Option<CancellationToken>,
 }
 
@@ -37,6 +38,14 @@ impl Script {
 
     pub(crate) fn outcome(&self, index: usize) -> Outcome {
         self.state.lock().unwrap().reports[index].outcome.clone()
+    }
+
+    pub(crate) fn report(&self, index: usize) -> Report {
+        self.state.lock().unwrap().reports[index].clone()
+    }
+
+    pub(crate) fn hooks(&self) -> Vec<(u32, HookCause)> {
+        self.state.lock().unwrap().hooks.clone()
     }
 
     pub(crate) fn ran_ms(&self, index: usize) -> u64 {
@@ -73,6 +82,12 @@ impl WorkflowService for Script {
         _attempt: u32,
     ) -> Result<Heartbeat, ServiceError> {
         Ok(Heartbeat::Continue)
+    }
+
+    async fn hook(&self, _session: &str, start: HookStart) -> Result<(), ServiceError> {
+        let HookStart { index, cause, .. } = start;
+        self.state.lock().unwrap().hooks.push((index, cause));
+        Ok(())
     }
 
     async fn log(&self, _session: &str, chunk: LogChunk) -> Result<u64, ServiceError> {

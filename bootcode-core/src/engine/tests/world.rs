@@ -234,6 +234,8 @@ pub(super) fn report(assignment: &crate::workflow::Assignment, outcome: crate::w
         outcome,
         ran_ms: 1000,
         disks: vec![fixtures::disk("/dev/vda", "A", "gpt")],
+        hook: None,
+        outputs: None,
     }
 }
 

@@ -20,7 +20,7 @@ fn ask_spec(
     disks: &[DiskReport],
 ) -> String {
     let inventory = Inventory { disks: disks.to_vec(), ..Inventory::default() };
-    match writable(Some(storage), declared, spec, armed, &inventory) {
+    match writable("node-1", Some(storage), declared, spec, armed, &inventory) {
         Ok(disks) => disks
             .iter()
             .map(|d| format!("{}={} {}", d.id, d.device, d.known_by))
@@ -125,7 +125,13 @@ fn an_armed_disk_is_found_again_by_what_it_is_and_nothing_else_is() {
         (armed("serial:A"), &moved[..], "a=/dev/vdb serial:A"),
         (armed("serial:A"), &moved[1..], "DiskMismatch: disk a: the disk serial:A that was armed is gone"),
         (armed("wwn:1"), &moved[..], "DiskMismatch: disk a: the disk wwn:1 that was armed is gone"),
-        (armed("path:/dev/vda+4294967296"), &moved[..], "a=/dev/vda path:/dev/vda+4294967296"),
+        // A node is another disk in another boot: this one is not the disk that was armed.
+        (
+            armed("path:/dev/vda+4294967296"),
+            &moved[..],
+            "DiskMismatch: disk a: nothing tells /dev/vda from the other disks of its size, and it holds ext4",
+        ),
+        (armed("path:/dev/vda+4294967296"), &moved[1..], "a=/dev/vda path:/dev/vda+4294967296"),
         (
             armed("path:/dev/vda+1"),
             &moved[..],

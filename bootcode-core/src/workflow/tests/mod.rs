@@ -1,3 +1,4 @@
+mod attempts;
 mod disks;
 mod properties;
 mod rules;

@@ -124,7 +124,7 @@ proptest! {
     fn no_disk_that_is_neither_blank_nor_named_is_ever_chosen(
         inventory in an_inventory(), storage in a_document(), declared in a_declaration(),
     ) {
-        let Ok(chosen) = writable(Some(&storage), &declared, &spec(), &[], &inventory) else { return Ok(()) };
+        let Ok(chosen) = writable("node-1", Some(&storage), &declared, &spec(), &[], &inventory) else { return Ok(()) };
         for armed in &chosen {
             let found = inventory.disks.iter().find(|disk| disk.device == armed.device).unwrap();
             prop_assert!(may_be_written(found, &declared), "{found:?} for {declared:?}");
@@ -137,7 +137,7 @@ proptest! {
         let by = 1.min(devices.len());
         devices.rotate_left(by);
         moved.disks.iter_mut().zip(devices).for_each(|(disk, device)| disk.device = device);
-        if !chosen.is_empty() && let Ok(again) = writable(Some(&storage), &declared, &spec(), &chosen, &moved) {
+        if !chosen.is_empty() && let Ok(again) = writable("node-1", Some(&storage), &declared, &spec(), &chosen, &moved) {
             for (armed, again) in chosen.iter().zip(&again) {
                 let place = |all: &Inventory, device: &str| all.disks.iter().position(|d| d.device == *device);
                 let known_by_node = armed.known_by.starts_with("path:");

@@ -14,8 +14,8 @@ use bootcode_core::{
     secret::Secret,
     timeline::Reason,
     workflow::{
-        Assignment, Claim, Heartbeat, Hello, LogChunk, MachineAction, Outcome, Report, ReportAck,
-        ServiceError, Session, WorkflowService,
+        ActionOutputs, Assignment, Claim, Heartbeat, Hello, HookStart, LogChunk, MachineAction, Outcome,
+        Report, ReportAck, ServiceError, Session, WorkflowService,
     },
 };
 use tokio::{
@@ -66,6 +66,7 @@ struct State {
     reports: Vec<Report>,
     nonce: Option<String>,
     logs: Vec<String>,
+    hooks: Vec<HookStart>,
 }
 
 impl FakeService {
@@ -84,6 +85,7 @@ impl FakeService {
                 reports: vec![],
                 nonce: None,
                 logs: vec![String::new(); count],
+                hooks: vec![],
             }),
         })
     }
@@ -165,6 +167,11 @@ impl WorkflowService for FakeService {
             let (index, attempt) = state.open.unwrap();
             let action = format!("action-{index}");
             let mut assignment = Assignment { index, attempt, ..crate::agent::tests::assignment(&action) };
+            let kept = |report: &Report| {
+                let outputs = Arc::clone(report.outputs.as_ref()?);
+                Some(ActionOutputs { task: "os".into(), action: report.action.clone(), outputs })
+            };
+            assignment.outputs = state.reports.iter().filter_map(kept).collect();
             if matches!(self.trouble, Trouble::Secretive) {
                 assignment.secrets.insert("S".into(), Secret::new("swordfish".into()));
             }
@@ -206,6 +213,14 @@ impl WorkflowService for FakeService {
         self.call(|_| Ok(answer)).await
     }
 
+    async fn hook(&self, _session: &str, start: HookStart) -> Result<(), ServiceError> {
+        self.call(|state| {
+            state.hooks.push(start);
+            Ok(())
+        })
+        .await
+    }
+
     async fn log(&self, _session: &str, chunk: LogChunk) -> Result<u64, ServiceError> {
         self.call(|state| {
             let index: usize = chunk.action.rsplit('-').next().unwrap().parse().unwrap();
@@ -225,23 +240,44 @@ pub(super) struct FakeRuntime {
     endless: bool,
     pull: Duration,
     specs: Mutex<Vec<ContainerSpec>>,
+    /// The files of earlier outputs that each container saw.
+    earlier: Mutex<Vec<Vec<String>>>,
 }
 
 impl FakeRuntime {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { endless: false, pull: Duration::from_secs(1), specs: Mutex::default() })
+        Arc::new(Self {
+            endless: false,
+            pull: Duration::from_secs(1),
+            specs: Mutex::default(),
+            earlier: Mutex::default(),
+        })
     }
 
     pub(super) fn endless() -> Arc<Self> {
-        Arc::new(Self { endless: true, pull: Duration::ZERO, specs: Mutex::default() })
+        Arc::new(Self {
+            endless: true,
+            pull: Duration::ZERO,
+            specs: Mutex::default(),
+            earlier: Mutex::default(),
+        })
     }
 
     pub(super) fn slow_to_pull() -> Arc<Self> {
-        Arc::new(Self { endless: false, pull: Duration::from_secs(10_000), specs: Mutex::default() })
+        Arc::new(Self {
+            endless: false,
+            pull: Duration::from_secs(10_000),
+            specs: Mutex::default(),
+            earlier: Mutex::default(),
+        })
     }
 
     pub(super) fn specs(&self) -> Vec<ContainerSpec> {
         self.specs.lock().unwrap().clone()
+    }
+
+    pub(super) fn earlier(&self) -> Vec<Vec<String>> {
+        self.earlier.lock().unwrap().clone()
     }
 
     /// Index and attempt of every container that started.
@@ -267,6 +303,14 @@ impl ContainerRuntime for FakeRuntime {
         let started = Instant::now();
         let index = spec.environment["BOOTCODE_ACTION"].rsplit('-').next().unwrap().to_owned();
         let secrets: Vec<Secret> = spec.secrets.values().cloned().collect();
+        let volume = |target: &str| spec.volumes.iter().find(|v| v.target == Path::new(target)).unwrap();
+        let (shared, earlier) = (&volume("/workflow").source, &volume("/workflow/outputs").source);
+        assert!(!shared.join("outputs.json").exists(), "an earlier action's outputs are not this one's");
+        std::fs::write(shared.join("outputs.json"), format!("{{\"from\": {index}}}")).unwrap();
+        let files = std::fs::read_dir(earlier.join("os")).into_iter().flatten();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        self.earlier.lock().unwrap().push(files);
         self.specs.lock().unwrap().push(spec);
         control.log.send(format!("action {index}: grün\n").into()).await.unwrap();
         for secret in secrets {
