@@ -6,6 +6,8 @@ use bootcode_api::Endpoint;
 use bootcode_core::document::Kind;
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::describe::Selector;
+
 /// Declares machines and what they run, and shows what became of it.
 #[derive(Debug, Parser)]
 #[command(name = "bootcode", version, about)]
@@ -45,18 +47,40 @@ pub(crate) enum Command {
         #[arg(short = 'f', long = "file", value_name = "PATH", required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Shows the actions that a worker would be handed, without a server; secrets by their names.
+    Render {
+        /// A file or a directory of .yaml files; `-` is standard input. May be repeated.
+        #[arg(short = 'f', long = "file", value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+        /// One of their Workflows; without it all.
+        #[arg(long, value_name = "NAME")]
+        workflow: Option<String>,
+        /// How it is shown.
+        #[arg(short = 'o', long = "output", value_enum, default_value_t)]
+        format: Format,
+    },
     /// Shows documents and their status.
     Get {
         /// network, profile, hardware, template, workflow or secret.
         kind: Kind,
         /// One of them; without it all.
         name: Option<String>,
+        /// Only those with these labels: label=value, several with commas between.
+        #[arg(short = 'l', long, conflicts_with = "name")]
+        selector: Option<Selector>,
         /// How they are shown.
         #[arg(short = 'o', long = "output", value_enum, default_value_t)]
         format: Format,
         /// Hardware with its Profile's fields.
         #[arg(long)]
         resolved: bool,
+    },
+    /// Shows everything about a document: as declared, its status, and what happened.
+    Describe {
+        /// network, profile, hardware, template, workflow or secret.
+        kind: Kind,
+        /// Which.
+        name: String,
     },
     /// Deletes a document that nothing refers to.
     Delete {

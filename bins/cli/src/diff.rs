@@ -12,7 +12,7 @@ use crate::{
     arguments::Format,
     error::CliError,
     show::{self, text},
-    terminal::{Form, GREEN, RED, YELLOW},
+    terminal::{Form, GREEN, RED, YELLOW, wrap},
 };
 
 /// Columns before a field's path.
@@ -41,13 +41,25 @@ fn render(plan: &Plan, form: Form) -> String {
             out.push_str(&one(field, form));
         }
     }
-    let count = |count: usize, what: &str| format!("{count} {what}");
+    for id in &plan.diff.deleted {
+        let _ = writeln!(out, "{}", form.paint(RED, &format!("- {}/{}", id.kind, id.name)));
+    }
+    for write in &plan.writes {
+        for (place, line) in wrap(&write.to_string(), form.width.saturating_sub(2)).iter().enumerate() {
+            let indent = if place == 0 { "" } else { "  " };
+            let _ = writeln!(out, "{indent}{}", form.paint(RED, line));
+        }
+    }
+    let diff = &plan.diff;
     let counts = [
-        count(plan.diff.created.len(), "to create"),
-        count(plan.diff.changed.len(), "to change"),
-        count(plan.diff.unchanged.len(), "unchanged"),
+        (diff.created.len(), "to create"),
+        (diff.changed.len(), "to change"),
+        (diff.deleted.len(), "to delete"),
+        (diff.unchanged.len(), "unchanged"),
     ];
-    let _ = writeln!(out, "{}", counts.join(", "));
+    let counts =
+        counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let _ = writeln!(out, "{}", counts.collect::<Vec<_>>().join(", "));
     out
 }
 

@@ -15,7 +15,7 @@ use bootcode_core::{
     yaml::{self, Faults},
 };
 
-use crate::{error::CliError, show};
+use crate::{error::CliError, faults, show};
 
 /// Every document file that the paths name, directories in the order of their files' names.
 pub(crate) fn collect(paths: &[PathBuf]) -> Result<Files, CliError> {
@@ -30,20 +30,22 @@ pub(crate) fn collect(paths: &[PathBuf]) -> Result<Files, CliError> {
     }
     match faults.or_ok(()) {
         Ok(()) => Ok(files),
-        Err(faults) => Err(CliError::Faults { faults, files }),
+        Err(faults) => Err(CliError::Faults { faults, files, offline: false }),
     }
 }
 
 /// What a server says of these files: faults are shown in their text.
-pub(crate) fn answered<T>(answer: Result<T, ClientError>, files: Files) -> Result<T, CliError> {
+pub(crate) fn answered<T>(answer: Result<T, ClientError>, files: &Files) -> Result<T, CliError> {
     answer.map_err(|error| match error {
-        ClientError::Problem(Problem::Faults { faults }) => CliError::Faults { faults, files },
+        ClientError::Problem(Problem::Faults { faults }) => {
+            CliError::Faults { faults, files: files.clone(), offline: false }
+        }
         error => CliError::Client(error),
     })
 }
 
 fn refused(faults: Faults) -> CliError {
-    CliError::Faults { faults, files: Files::default() }
+    CliError::Faults { faults, files: Files::default(), offline: false }
 }
 
 fn tree(path: &Path) -> Result<Vec<(String, String)>, CliError> {
@@ -73,15 +75,16 @@ pub(crate) fn checked(paths: &[PathBuf]) -> Result<(DocumentSet, Files), CliErro
     match document::validate(&texts, &[], Origin::Operator) {
         Ok(set) if set.is_empty() => Err(CliError::NoDocuments),
         Ok(set) => Ok((set, files)),
-        Err(faults) => Err(CliError::Faults { faults, files }),
+        Err(faults) => Err(CliError::Faults { faults, files, offline: true }),
     }
 }
 
 /// Says whether documents are valid.
 pub(crate) fn validate(paths: &[PathBuf]) -> Result<(), CliError> {
     let (set, files) = checked(paths)?;
-    let are =
-        |count: usize, what: &str| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") };
+    faults::warn(set.warnings(), &files);
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let verb = if set.len() == 1 { "is" } else { "are" };
-    show::line(&format!("{} in {} {verb} valid", are(set.len(), "document"), are(files.files.len(), "file")))
+    let (documents, count) = (counted(set.len(), "document"), counted(files.files.len(), "file"));
+    show::line(&format!("{documents} in {count} {verb} valid"))
 }

@@ -18,6 +18,8 @@ const UNAVAILABLE: u8 = 69;
 const OS: u8 = 71;
 const IO: u8 = 74;
 const NO_PERMISSION: u8 = 77;
+/// What shells give a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
 /// Refused, or it failed.
 const FAILED: u8 = 1;
 
@@ -32,10 +34,13 @@ pub(crate) enum CliError {
     #[error("there is no document in what was given: each begins with apiVersion, kind, metadata and spec")]
     NoDocuments,
     #[error("{}", faults::counted(faults.len()))]
-    Faults { faults: Faults, files: Files },
+    Faults { faults: Faults, files: Files, offline: bool },
     /// What `diff --exit-code` ends with; it has said everything.
     #[error("there are differences")]
     Differs,
+    /// By Ctrl-C, whose sender knows why.
+    #[error("interrupted")]
+    Interrupted,
     #[error("the output cannot be written: {source}")]
     Output {
         #[source]
@@ -45,6 +50,8 @@ pub(crate) enum CliError {
     Form { message: String },
     #[error("{workflow} is {state}{}{reason}", if reason.is_empty() { "" } else { ": " })]
     NotSucceeded { workflow: String, state: String, reason: String },
+    #[error("{message}")]
+    NoWorkflow { message: String },
     #[error("{workflow} has no action `{action}`; it has {known}")]
     NoAction { workflow: String, action: String, known: String },
     #[error("the runtime cannot be started: {source}")]
@@ -63,14 +70,19 @@ impl CliError {
         {
             return ExitCode::SUCCESS;
         }
-        if matches!(self, Self::Differs) {
-            return ExitCode::from(FAILED);
+        match self {
+            Self::Differs => return ExitCode::from(FAILED),
+            Self::Interrupted => return ExitCode::from(INTERRUPTED),
+            _ => {}
         }
-        if let Self::Faults { faults, files } = self {
+        if let Self::Faults { faults, files, offline } = self {
             let text = faults::render(faults, files, Weight::Error, Form::of(&io::stderr()));
             let _ = io::stderr().write_all(text.as_bytes());
             let nothing = if applies { "nothing was applied, " } else { "" };
             say(&format!("{nothing}{self} to mend"));
+            if *offline && faults.iter().any(|fault| fault.message.starts_with("there is no ")) {
+                say("no server was asked; name what is missing, too, or use `bootcode diff`");
+            }
             return ExitCode::from(self.code());
         }
         for line in self.to_string().lines() {
@@ -95,7 +107,7 @@ impl CliError {
                 NO_PERMISSION
             }
             Self::Client(ClientError::Connect { .. } | ClientError::Broken { .. }) => UNAVAILABLE,
-            Self::Faults { .. } | Self::NoDocuments => DATA,
+            Self::Faults { .. } | Self::NoDocuments | Self::NoWorkflow { .. } => DATA,
             Self::Input(_) | Self::Empty { .. } => NO_INPUT,
             Self::Output { .. } => IO,
             Self::Runtime { .. } => OS,

@@ -1,6 +1,10 @@
 //! Faults as people read them: what is wrong, the line that it is in, and what was probably meant.
 
-use std::{fmt::Write as _, ops::Range};
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    ops::Range,
+};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use bootcode_api::routes::Files;
@@ -13,6 +17,8 @@ use crate::terminal::{Form, wrap};
 
 /// Faults that are shown with their lines; more push the first ones off the screen and get a line each.
 const WITH_SOURCE: usize = 20;
+/// Characters that are underlined at most.
+const UNDERLINED: usize = 30;
 /// `error: ` and `warning: `: what a title's first line begins with.
 const PREFIX: usize = 9;
 
@@ -22,7 +28,6 @@ pub(crate) enum Weight {
     /// Nothing is done.
     Error,
     /// It is done all the same.
-    #[expect(dead_code, reason = "the documents' warnings come with tinkerbell.org's")]
     Warning,
 }
 
@@ -50,6 +55,13 @@ pub(crate) fn render(faults: &Faults, files: &Files, weight: Weight, form: Form)
     text
 }
 
+/// Says on standard error what of these files has no effect.
+pub(crate) fn warn(warnings: &[Fault], files: &Files) {
+    let text = render(&Faults(warnings.to_vec()), files, Weight::Warning, Form::of(&io::stderr()));
+    // Whoever closed that does not want to hear it.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
 /// `1 fault`, `2 faults`.
 pub(crate) fn counted(count: usize) -> String {
     match count {
@@ -61,7 +73,12 @@ pub(crate) fn counted(count: usize) -> String {
 
 fn with_line(fault: &Fault, line: &str, weight: Weight, form: Form) -> String {
     let title = title(fault, form);
-    let annotation = AnnotationKind::Primary.span(span(line, fault.column));
+    let mut span = span(line, fault.column);
+    // What is longer than the screen is underlined at its beginning, so that the rest can be left out.
+    if let Some((most, _)) = line[span.clone()].char_indices().nth(UNDERLINED) {
+        span.end = span.start + most;
+    }
+    let annotation = AnnotationKind::Primary.span(span);
     let snippet =
         Snippet::source(line).line_start(fault.line as usize).path(&fault.file).annotation(annotation);
     let group = level(weight).primary_title(title).element(snippet);

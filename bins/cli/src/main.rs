@@ -1,11 +1,13 @@
 //! `bootcode`, the operator's command.
 
 mod arguments;
+mod describe;
 mod diff;
 mod documents;
 mod error;
 mod faults;
 mod follow;
+mod render;
 mod show;
 mod terminal;
 mod timeline;
@@ -14,7 +16,7 @@ use std::{io, process::ExitCode};
 
 use arguments::{Arguments, Command, Format};
 use bootcode_api::{OperatorClient, routes::Applied};
-use bootcode_core::document::Plan;
+use bootcode_core::document::{Kind, Plan};
 use clap::Parser as _;
 use error::CliError;
 use terminal::Form;
@@ -33,7 +35,14 @@ fn main() -> ExitCode {
         Err(source) => return CliError::Runtime { source }.report(false),
     };
     let applies = matches!(arguments.command, Command::Apply { .. });
-    match runtime.block_on(run(arguments)) {
+    let interruptible = async {
+        tokio::select! {
+            ended = run(arguments) => ended,
+            // Where no handler can be had, the signal ends the program by itself.
+            Ok(()) = tokio::signal::ctrl_c() => Err(CliError::Interrupted),
+        }
+    };
+    match runtime.block_on(interruptible) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(applies),
     }
@@ -44,31 +53,39 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
     match arguments.command {
         Command::Diff { paths, format, exit_code } => {
             let files = documents::collect(&paths)?;
-            let plan = documents::answered(client.diff(&files).await, files)?;
+            let plan = documents::answered(client.diff(&files).await, &files)?;
             if plan == Plan::default() {
                 return Err(CliError::NoDocuments);
             }
+            faults::warn(&plan.warnings.0, &files);
             diff::show(&plan, format, Form::of(&io::stdout()))?;
             if exit_code && !plan.diff.is_empty() { Err(CliError::Differs) } else { Ok(()) }
         }
         Command::Apply { paths } => {
             let files = documents::collect(&paths)?;
-            let applied = documents::answered(client.apply(&files).await, files)?;
+            let applied = documents::answered(client.apply(&files).await, &files)?;
             if applied == Applied::default() {
                 return Err(CliError::NoDocuments);
             }
+            faults::warn(&applied.warnings.0, &files);
             show::applied(&applied)
         }
         Command::Validate { paths } => documents::validate(&paths),
-        Command::Get { kind, name: Some(name), format, resolved } => {
+        Command::Render { paths, workflow, format } => {
+            render::render(&paths, workflow.as_deref(), format, Form::of(&io::stdout()))
+        }
+        Command::Describe { kind, name } => describe::describe(&client, kind, &name).await,
+        Command::Get { kind, name: Some(name), format, resolved, .. } => {
             let document = client.one(kind.name(), &name, resolved).await?;
             match format {
+                Format::Table if kind == Kind::Workflow => describe::workflow_status(&document["status"]),
                 Format::Table => show::table(kind, std::slice::from_ref(&document)),
                 format => show::value(&document, format),
             }
         }
-        Command::Get { kind, name: None, format, .. } => {
-            let items = client.list(kind.name()).await?.items;
+        Command::Get { kind, name: None, selector, format, .. } => {
+            let mut items = client.list(kind.name()).await?.items;
+            items.retain(|item| selector.as_ref().is_none_or(|selector| selector.fits(item)));
             match format {
                 Format::Table => show::table(kind, &items),
                 format => show::value(&items.into(), format),

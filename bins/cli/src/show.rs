@@ -36,9 +36,12 @@ pub(crate) fn value(value: &Value, format: Format) -> Result<(), CliError> {
 
 /// Prints what an apply did, a line each.
 pub(crate) fn applied(applied: &Applied) -> Result<(), CliError> {
-    for (what, names) in
-        [("created", &applied.created), ("changed", &applied.changed), ("unchanged", &applied.unchanged)]
-    {
+    for (what, names) in [
+        ("created", &applied.created),
+        ("changed", &applied.changed),
+        ("deleted", &applied.deleted),
+        ("unchanged", &applied.unchanged),
+    ] {
         for name in names {
             line(&format!("{what:<9} {name}"))?;
         }
@@ -51,7 +54,11 @@ pub(crate) fn table(kind: Kind, items: &[Value]) -> Result<(), CliError> {
     if items.is_empty() {
         return line(&format!("there is no {kind}"));
     }
-    let columns = columns(kind);
+    rows(&columns(kind), items)
+}
+
+/// Prints a table of items.
+pub(crate) fn rows(columns: &[Column], items: &[Value]) -> Result<(), CliError> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(columns.iter().map(|(title, _)| *title));
@@ -65,7 +72,8 @@ pub(crate) fn table(kind: Kind, items: &[Value]) -> Result<(), CliError> {
     Ok(())
 }
 
-type Column = (&'static str, fn(&Value) -> String);
+/// A title, and what stands below it.
+pub(crate) type Column = (&'static str, fn(&Value) -> String);
 
 fn columns(kind: Kind) -> Vec<Column> {
     let mut columns: Vec<Column> = vec![("NAME", |item| text(&item["metadata"]["name"]))];

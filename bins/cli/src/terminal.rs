@@ -43,7 +43,7 @@ pub(crate) const RED: u8 = 31;
 /// Changed, or to be looked at.
 pub(crate) const YELLOW: u8 = 33;
 
-/// Breaks a text at blanks so that no line has more than `width` characters, as far as its words allow.
+/// Breaks a text at blanks, and words that are too long for a line anywhere, so that no line has more than `width` characters.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
@@ -54,7 +54,12 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
             } else if !line.is_empty() {
                 line.push(' ');
             }
-            line.push_str(word);
+            for letter in word.chars() {
+                if line.chars().count() >= width.max(1) {
+                    lines.push(std::mem::take(&mut line));
+                }
+                line.push(letter);
+            }
         }
         lines.push(line);
     }
@@ -66,9 +71,9 @@ mod tests {
     use super::wrap;
 
     #[test]
-    fn lines_are_broken_at_blanks_and_words_stay_whole() {
+    fn lines_are_broken_at_blanks_and_words_where_they_must_be() {
         assert_eq!(wrap("a bc def", 4), ["a bc", "def"]);
-        assert_eq!(wrap("abcdefgh ij", 4), ["abcdefgh", "ij"]);
+        assert_eq!(wrap("abcdefgh ij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("a\nb", 80), ["a", "b"]);
         assert_eq!(wrap("", 80), Vec::<String>::new());
     }

@@ -41,6 +41,27 @@ pub(crate) async fn show(
     }
 }
 
+/// Prints the last events of a machine.
+pub(crate) async fn last(client: &OperatorClient, hardware: &str, count: usize) -> Result<(), CliError> {
+    let (mut from, mut bytes) = (0, Vec::new());
+    loop {
+        let page = client.timeline(hardware, from, false).await?;
+        if page.bytes.is_empty() {
+            break;
+        }
+        from = page.next;
+        bytes.extend_from_slice(&page.bytes);
+    }
+    let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() {
+        return show::line("nothing was seen of it yet");
+    }
+    for line in &lines[lines.len().saturating_sub(count)..] {
+        show::line(&human(line))?;
+    }
+    Ok(())
+}
+
 /// `16:49:03.120  Offer  ip=192.168.99.11 file=..`: what tells the time and the machine goes first, the rest follows by name.
 fn human(line: &[u8]) -> String {
     let Ok(Value::Object(event)) = serde_json::from_slice::<Value>(line) else {

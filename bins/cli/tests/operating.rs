@@ -245,3 +245,80 @@ fn a_timeline_is_aligned_and_follows_the_machine() {
         assert_eq!(first["event"], "Discover", "{json}");
     });
 }
+
+#[test]
+fn a_diff_says_what_an_apply_would_do_and_does_nothing() {
+    on_a_wire(|| {
+        let site = Site::new(DOCUMENTS);
+        let changed = DOCUMENTS
+            .replace("dhcp: {mode: authoritative}", "dhcp: {mode: proxy}, ntp: [192.168.99.1]")
+            .replace("metadata: {name: node-1}", "metadata: {name: node-1, labels: {rack: a1}}")
+            .replace("timeout: 9,", "timeout: 90,");
+        let machine = "apiVersion: bootcode/v1\nkind: Hardware\nmetadata: {name: node-2}\nspec:\n  interfaces: [{id: nic0, mac: 52:54:00:00:00:02, network: lab, ip: 192.168.99.12}]\n";
+        site.write("new.yaml", &[&changed, machine, WORKFLOW].join("---\n"));
+        site.write("same.yaml", DOCUMENTS);
+        site.write("bad.yaml", &WORKFLOW.replace("debian", "debain"));
+        let before = site.bootcode("get hardware -o json");
+        let (code, said) = site.bootcode("diff -f new.yaml");
+        assert_eq!(code, 0, "{said}");
+        assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+        insta::assert_snapshot!(said);
+        let (code, again) = site.bootcode("diff -f new.yaml --exit-code");
+        assert_eq!((code, again), (1, said), "nothing was changed by looking");
+        let (_, json) = site.bootcode("diff -f new.yaml -o json");
+        let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(plan["writes"][0]["disk"], "a", "{json}");
+        assert_eq!(plan["created"][0]["kind"], "Hardware", "{json}");
+        assert_eq!(site.bootcode("get hardware -o json"), before);
+        site.say(&[
+            ("diff -f same.yaml --exit-code", 0, "3 unchanged"),
+            ("diff -f bad.yaml", 65, "did you mean `debian`?"),
+            ("apply -f bad.yaml", 65, "nothing was applied, 1 fault to mend"),
+            ("apply -f new.yaml", 0, "created   Workflow/install"),
+            ("diff -f new.yaml --exit-code", 0, "5 unchanged"),
+            ("diff -f same.yaml", 0, "spec.ntp:"),
+        ]);
+    });
+}
+
+#[test]
+fn documents_are_selected_described_and_followed_to_the_action() {
+    on_a_wire(|| {
+        let labelled =
+            DOCUMENTS.replace("metadata: {name: node-1}", "metadata: {name: node-1, labels: {rack: a1}}");
+        let site = Site::new(&[&labelled, WORKFLOW].join("---\n"));
+        site.say(&[
+            ("get hardware -l rack=a1", 0, "node-1"),
+            ("get hardware -l rack=a2", 0, "there is no Hardware"),
+            ("get hardware -l rack", 64, "write label=value"),
+            ("get workflow install", 0, "ACTION  ON      ATTEMPT  STATE"),
+            ("get workflow install", 0, "wipe    node-1  0        pending"),
+            ("describe workflow install", 0, "Reason:       FreshStore"),
+            ("describe hardware node-1", 0, "rack: a1"),
+            ("describe hardware node-1", 0, "install  node-1   Held"),
+            ("describe hardware node-1", 0, "nothing was seen of it yet"),
+            ("describe hardware nope", 1, "there is no Hardware `nope`"),
+        ]);
+    });
+}
+
+#[test]
+fn an_interrupt_ends_what_follows_quietly() {
+    on_a_wire(|| {
+        let site = Site::new(&[DOCUMENTS, WORKFLOW].join("---\n"));
+        for line in ["timeline node-1 -f", "logs install -f", "wait install"] {
+            let mut child = site.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            // It asks the server over the socket as soon as it runs; before that there is nothing to interrupt.
+            let socket = format!("/proc/{}/fd/", child.id());
+            while fs::read_dir(&socket).unwrap().count() < 5 {
+                std::thread::yield_now();
+            }
+            let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+            let mut said = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            assert_eq!(child.wait().unwrap().code(), Some(130), "{line}: {said}");
+            assert!(!said.contains("error") && !said.contains("panicked"), "{line}: {said}");
+        }
+    });
+}

@@ -1,0 +1,123 @@
+//! Everything about one document: as it was declared, how it is, and what happened.
+
+use std::collections::BTreeMap;
+
+use bootcode_api::OperatorClient;
+use bootcode_core::document::Kind;
+use serde_json::Value;
+
+use crate::{
+    arguments::Format,
+    error::CliError,
+    show::{self, text},
+    timeline,
+};
+
+/// Events of a machine's timeline that are shown; `bootcode timeline` has them all.
+const EVENTS: usize = 15;
+
+/// Prints a document, its status and its events.
+pub(crate) async fn describe(client: &OperatorClient, kind: Kind, name: &str) -> Result<(), CliError> {
+    let mut document = client.one(kind.name(), name, false).await?;
+    let status = document.as_object_mut().and_then(|document| document.remove("status"));
+    show::value(&document, Format::Yaml)?;
+    if let Some(status) = status {
+        show::line("")?;
+        workflow_status(&status)?;
+    }
+    if kind == Kind::Hardware {
+        let workflows = client.list(Kind::Workflow.name()).await?.items;
+        let own: Vec<Value> =
+            workflows.into_iter().filter(|workflow| text(&workflow["spec"]["hardware"]) == name).collect();
+        if !own.is_empty() {
+            show::line("\nWorkflows:")?;
+            show::table(Kind::Workflow, &own)?;
+        }
+        show::line("\nLast events:")?;
+        timeline::last(client, name, EVENTS).await?;
+    }
+    Ok(())
+}
+
+/// How far a workflow is, action by action.
+pub(crate) fn workflow_status(status: &Value) -> Result<(), CliError> {
+    for (title, key) in [
+        ("State", "state"),
+        ("Reason", "reason"),
+        ("Created", "created"),
+        ("Started", "started"),
+        ("Expires", "expires"),
+        ("Installation", "installation"),
+    ] {
+        let value = text(&status[key]);
+        if !value.is_empty() {
+            show::line(&format!("{:<14}{value}", format!("{title}:")))?;
+        }
+    }
+    for disk in status["disks"].as_array().into_iter().flatten() {
+        let said = |key: &str| text(&disk[key]);
+        show::line(&format!("{:<14}{} ({}, held {})", "Writes:", said("id"), said("device"), said("found")))?;
+    }
+    show::line("")?;
+    let actions = status["actions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    show::rows(
+        &[
+            ("ACTION", |action| text(&action["name"])),
+            ("ON", |action| text(&action["worker"])),
+            ("ATTEMPT", |action| text(&action["attempt"])),
+            ("STATE", |action| text(&action["state"])),
+            ("SECONDS", |action| action["seconds"].as_f64().map(|s| format!("{s:.1}")).unwrap_or_default()),
+            ("MESSAGE", |action| text(&action["message"])),
+        ],
+        actions,
+    )
+}
+
+/// A selector: `rack=a1,role=db`; all of it holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Selector(BTreeMap<String, String>);
+
+impl std::str::FromStr for Selector {
+    type Err = String;
+
+    fn from_str(selector: &str) -> Result<Self, Self::Err> {
+        let pair = |pair: &str| match pair.split_once('=') {
+            Some((label, value)) if !label.trim().is_empty() => {
+                Ok((label.trim().to_owned(), value.trim().to_owned()))
+            }
+            _ => Err(format!("`{pair}` is no selector: write label=value, several with commas between")),
+        };
+        selector.split(',').map(pair).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Selector {
+    /// Whether a document has all these labels.
+    pub(crate) fn fits(&self, document: &Value) -> bool {
+        self.0.iter().all(|(label, value)| document["metadata"]["labels"][label].as_str() == Some(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Selector;
+
+    #[test]
+    fn all_labels_of_a_selector_hold() {
+        let document = json!({"metadata": {"labels": {"rack": "a1", "role": "db"}}});
+        for (selector, fits) in [
+            ("rack=a1", true),
+            ("rack=a1, role=db", true),
+            ("rack=a2", false),
+            ("rack=a1,x=y", false),
+            ("rack=", false),
+        ] {
+            assert_eq!(selector.parse::<Selector>().unwrap().fits(&document), fits, "{selector}");
+        }
+        for bad in ["", "rack", "=a1", "rack=a1,,"] {
+            assert!(bad.parse::<Selector>().is_err(), "{bad}");
+        }
+    }
+}
