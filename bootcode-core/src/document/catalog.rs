@@ -94,6 +94,34 @@ impl<'a> Catalog<'a> {
         by_mac.or_else(|| self.agents.get(text).copied())
     }
 
+    /// The documents that a machine's `references` name. A Secret is none of them: its values are no template's business.
+    fn references(&self, machine: &Hardware) -> Result<serde_json::Map<String, Value>, ResolveError> {
+        const KINDS: [(Kind, &str); 4] = [
+            (Kind::Hardware, "hardware"),
+            (Kind::Template, "templates"),
+            (Kind::Workflow, "workflows"),
+            (Kind::Network, "networks"),
+        ];
+        let references = machine.spec.tinkerbell.as_ref().and_then(|spec| spec["references"].as_object());
+        let mut found = serde_json::Map::new();
+        for (key, reference) in references.into_iter().flatten() {
+            let name = reference["name"].as_str().unwrap_or_default();
+            let resource = reference["resource"].as_str().unwrap_or_default();
+            let kind = KINDS
+                .iter()
+                .find(|(_, plural)| *plural == resource)
+                .map_or(Kind::Hardware, |(kind, _)| *kind);
+            let document = self.document(kind, name)?;
+            let mut spec = document.spec.clone();
+            if let Some(original) = spec.get_mut("tinkerbell").map(Value::take) {
+                spec = original;
+            }
+            let metadata = serde_json::to_value(&document.metadata).unwrap_or_default();
+            found.insert(key.clone(), serde_json::json!({"metadata": metadata, "spec": spec}));
+        }
+        Ok(found)
+    }
+
     /// What a worker would be handed for this workflow: its Template rendered for its machine, and read strictly.
     ///
     /// # Errors
@@ -102,7 +130,9 @@ impl<'a> Catalog<'a> {
         let machine = self.hardware(&workflow.hardware)?;
         let template = TemplateSpec::from_document(self.document(Kind::Template, &workflow.template)?)?;
         let resolve = |text: &str| self.machine(text).map(str::to_owned);
-        let data = TemplateData::new(&machine, &workflow.hardware_map, &resolve);
+        let data = TemplateData::new(&machine, &workflow.hardware_map, &resolve)
+            .in_networks(&machine, &|name| self.network(name).ok())
+            .referring(self.references(&machine)?);
         template::compile(&workflow.template, &template.data, &data)
             .map_err(|faults| CompileError::Template { template: workflow.template.clone(), faults })
     }

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::document::{Hardware, Interface};
+use super::legacy::legacy;
+use crate::document::{Hardware, Network};
 
 /// Finds the machine that a worker's id means: by name or MAC. Returns the machine's name.
 pub type Resolve<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -28,7 +29,8 @@ impl fmt::Debug for TemplateData<'_> {
 
 impl<'a> TemplateData<'a> {
     /// Every entry of `hardware_map` by its name; `device_1`, unless the map has it, the machine's own MAC; `hardware`, the machine's
-    /// document with its Profile merged in and its `hostname` always there; `Hardware`, the same by the names that older templates use.
+    /// document with its Profile merged in and its `hostname` always there; `Hardware`, the same by the names that older templates use;
+    /// `references`, none yet.
     #[must_use]
     pub fn new(
         machine: &Hardware,
@@ -44,6 +46,10 @@ impl<'a> TemplateData<'a> {
         let mut spec = serde_json::to_value(&machine.spec).unwrap_or_default();
         if let Value::Object(spec) = &mut spec {
             spec.insert("hostname".to_owned(), machine.hostname().into());
+            // A document of Tinkerbell's is seen by its own words, ours beside them.
+            if let Some(Value::Object(original)) = spec.remove("tinkerbell") {
+                spec.extend(original);
+            }
         }
         values.insert(
             "hardware".to_owned(),
@@ -52,7 +58,8 @@ impl<'a> TemplateData<'a> {
                 "spec": spec,
             }),
         );
-        values.insert("Hardware".to_owned(), legacy(machine));
+        values.insert("Hardware".to_owned(), legacy(machine, &|_| None));
+        values.insert("references".to_owned(), json!({}));
         for (name, value) in hardware_map {
             values.insert(name.clone(), value.clone().into());
         }
@@ -61,30 +68,23 @@ impl<'a> TemplateData<'a> {
         Self { values: Value::Object(values), disks, now: None, resolve }
     }
 
+    /// With what the machine's networks say: netmask, gateway, name servers.
+    #[must_use]
+    pub fn in_networks(mut self, machine: &Hardware, network: &dyn Fn(&str) -> Option<Network>) -> Self {
+        self.values["Hardware"] = legacy(machine, network);
+        self
+    }
+
+    /// With the documents that the machine's `references` name, by their names there.
+    #[must_use]
+    pub fn referring(mut self, references: Map<String, Value>) -> Self {
+        self.values["references"] = Value::Object(references);
+        self
+    }
+
     /// With the time that `now` gives.
     #[must_use]
     pub fn at(self, now: Timestamp) -> Self {
         Self { now: Some(now), ..self }
     }
-}
-
-/// `.Hardware` of Tinkerbell, with Go's names.
-fn legacy(machine: &Hardware) -> Value {
-    let disks = machine.spec.storage.iter().flat_map(|storage| &storage.disks);
-    let disks: Vec<&str> = disks.filter_map(|disk| disk.device.as_deref()).collect();
-    let interface = |interface: &Interface| {
-        let address = interface.ip.map(|ip| ip.to_string()).unwrap_or_default();
-        json!({"DHCP": {
-            "MAC": interface.mac.to_string(),
-            "Hostname": machine.hostname(),
-            "IP": {"Address": address},
-        }})
-    };
-    json!({
-        "Disks": disks,
-        "Interfaces": machine.spec.interfaces.iter().map(interface).collect::<Vec<_>>(),
-        "UserData": machine.spec.user_data.as_deref().unwrap_or_default(),
-        "VendorData": machine.spec.vendor_data.as_deref().unwrap_or_default(),
-        "Metadata": {"Instance": {"ID": machine.instance_id(), "Hostname": machine.hostname()}},
-    })
 }

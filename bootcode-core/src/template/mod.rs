@@ -13,6 +13,7 @@ mod functions;
 mod gotemplate;
 mod image_ref;
 mod layout;
+mod legacy;
 mod lint;
 mod output;
 mod parsed;

@@ -325,6 +325,41 @@ fn what_only_the_rendering_brought_in_is_never_repeated() {
 }
 
 #[test]
+fn templates_of_tinkerbell_see_its_words_and_go_s_names() {
+    let mut machine = machine();
+    machine.spec.tinkerbell = Some(json!({
+        "interfaces": [{"dhcp": {"mac": "52:54:00:00:00:01", "lease_time": 60, "vlan_id": "7", "ip": {"address": "10.0.0.5", "netmask": "255.255.255.0", "gateway": "10.0.0.1"}}, "netboot": {"allowPXE": true}}],
+        "metadata": {"instance": {"id": "i-7", "operating_system": {"slug": "debian"}}},
+        "disks": [{"device": "/dev/sda"}],
+    }));
+    let references = json!({"site": {"metadata": {"name": "s"}, "spec": {"x": 1}}});
+    let data = TemplateData::new(&machine, &BTreeMap::new(), &|_| None)
+        .in_networks(&machine, &|_| None)
+        .referring(references.as_object().unwrap().clone());
+    for (source, expected) in [
+        (
+            "{{ .hardware.spec.metadata.instance.id }} {{ (index .hardware.spec.disks 0).device }}",
+            "i-7 /dev/sda",
+        ),
+        ("{{ .hardware.metadata.name }} {{ .references.site.spec.x }}", "node-1 1"),
+        (
+            "{{ $d := (index .Hardware.Interfaces 0).DHCP }}{{ $d.IP.Address }}/{{ netmaskToPrefixLength $d.IP.Netmask }} {{ $d.IP.Gateway }} {{ $d.VLANID }} {{ $d.LeaseTime }}",
+            "10.0.0.5/24 10.0.0.1 7 60",
+        ),
+        (
+            "{{ (index .Hardware.Interfaces 0).DHCP.Hostname }}|{{ (index .Hardware.Interfaces 0).Netboot.AllowPXE }}",
+            "|true",
+        ),
+        (
+            "{{ .Hardware.Metadata.Instance.ID }} {{ .Hardware.Metadata.Instance.OperatingSystem.Slug }}",
+            "i-7 debian",
+        ),
+    ] {
+        assert_eq!(GoTemplate::default().render(source, &data.values).as_deref(), Ok(expected), "{source}");
+    }
+}
+
+#[test]
 fn functions_take_their_arguments_in_sprig_s_order() {
     for (source, expected) in [
         ("{{ formatPartition \"/dev/sda\" 1 }}", "/dev/sda1"),
