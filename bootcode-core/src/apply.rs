@@ -1,13 +1,18 @@
 //! Applying documents: all of them or none.
 //!
 //! ```text
-//!  files --validate--> DocumentSet --diff--> what is new --batches--> Store
-//!                           +-- new Workflows --compile, Engine::prepare--> their logs, in the same batches
+//!  files --validate--> DocumentSet --diff--> what is new --one batch, or recorded and decided (pending.rs)--> Store
+//!    ^                      +-- new Workflows --compile, Engine::prepare--> their logs, with them
+//!    +-- what is stored: all of it, or what a small apply may collide with (fleet.rs)
 //! ```
 
+mod batches;
 mod directory;
 #[cfg(test)]
 mod directory_tests;
+mod error;
+mod fleet;
+mod pending;
 #[cfg(test)]
 mod tests;
 
@@ -17,32 +22,45 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify, RwLock, RwLockReadGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     document::{
-        Catalog, CompileError, Diff, Document, Id, Kind, Plan, WorkflowDocSpec, diff, validate, writes,
+        Catalog, CompileError, Diff, Document, Id, Kind, Plan, WorkflowDocSpec, diff, read, validate, writes,
     },
     engine::{Engine, EngineError, NewWorkflow},
-    limits::{BATCH_BYTES, BATCH_OPERATIONS},
-    store::{Batch, Commit, Expect, Key, Revision, Store, StoreError, batch_size},
+    store::{Batch, Commit, Expect, Key, Revision, Store, StoreError, Stored},
     workflow::{Hold, Rejection},
     yaml::Faults,
 };
 
 pub use crate::document::Origin;
-use directory::{Bringer, source_key};
 pub use directory::{Kept, Pruned};
+pub use error::ApplyError;
+pub use pending::settle;
+
+use batches::{Batches, Way};
+use directory::{Bringer, Source, source_key};
+use fleet::Fleet;
+use pending::Turn;
+pub(crate) use pending::{announced, key as turn_key, unwritten};
 
 /// How often an apply starts again because something else was written meanwhile.
 const TRIES: usize = 5;
+/// Until a store that went away is asked again.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Applies documents to a store.
 pub struct Applier {
     store: Arc<dyn Store>,
     engine: Arc<Engine>,
     directory_hold: Option<Hold>,
-    one_at_a_time: Mutex<()>,
+    /// One writer at a time, and what it knows of the fleet.
+    fleet: Mutex<Fleet>,
+    /// Written while an apply is carried out: whoever reads sees all of it or nothing.
+    whole: RwLock<()>,
+    unfinished: Notify,
 }
 
 /// What an apply did.
@@ -56,96 +74,18 @@ pub struct Done {
     pub warnings: Faults,
 }
 
-/// Nothing was applied, or nothing deleted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ApplyError {
-    /// The documents have faults.
-    #[error("{0}")]
-    Faults(Faults),
-    /// A Workflow's template does not become what a worker can run.
-    #[error("Workflow `{workflow}`: {source}")]
-    Compile {
-        /// The Workflow.
-        workflow: String,
-        /// What is wrong.
-        #[source]
-        source: CompileError,
-    },
-    /// The engine refuses a Workflow, or cannot answer.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// Another document needs it.
-    #[error("{what} is needed by {by}: delete or change that first")]
-    Needed {
-        /// What should be deleted.
-        what: String,
-        /// What names it.
-        by: String,
-    },
-    /// A Workflow of this name ran before.
-    #[error(
-        "Workflow `{workflow}` ran before and is {state}; its log is kept, so its name is taken: give the new one another"
-    )]
-    NameTaken {
-        /// The Workflow.
-        workflow: String,
-        /// How it ended.
-        state: &'static str,
-    },
-    /// There is no such document.
-    #[error("there is no {kind} `{name}`")]
-    Missing {
-        /// The kind.
-        kind: Kind,
-        /// The name.
-        name: String,
-    },
-    /// More than a store takes at once.
-    #[error("{what} has {bytes} bytes, with all that belongs to it; a document may have {BATCH_BYTES}")]
-    TooLarge {
-        /// The document.
-        what: String,
-        /// Its size.
-        bytes: usize,
-    },
-    /// A Workflow with its log is kept.
-    #[error(
-        "Workflow `{workflow}` is {state}: its log is kept; `bootcode cancel {workflow}` ends an open one"
-    )]
-    Kept {
-        /// The Workflow.
-        workflow: String,
-        /// Its state.
-        state: &'static str,
-    },
-    /// More documents are gone from a directory than may go at once.
-    #[error(
-        "{} documents are gone from {directory}, more than `maxDelete: {max}` takes for intended: nothing was deleted. Put \
-         them back, raise maxDelete, or delete by hand: {}",
-        gone.len(), listed(gone)
-    )]
-    TooMany {
-        /// The directory.
-        directory: String,
-        /// What is gone.
-        gone: Vec<Id>,
-        /// What may go at once.
-        max: u32,
-    },
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Somebody else wrote the same documents again and again.
-    #[error("the documents were changed by somebody else meanwhile: apply again")]
-    Contended,
-}
-
 impl Applier {
     /// Applies to `store`. Workflows that a watched directory brings begin with `directory_hold`, where there is one.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, engine: Arc<Engine>, directory_hold: Option<Hold>) -> Self {
-        Self { store, engine, directory_hold, one_at_a_time: Mutex::new(()) }
+        Self {
+            store,
+            engine,
+            directory_hold,
+            fleet: Mutex::default(),
+            whole: RwLock::default(),
+            unfinished: Notify::new(),
+        }
     }
 
     /// Applies the documents of these files: pairs of a name, which faults repeat, and the text.
@@ -157,10 +97,10 @@ impl Applier {
     }
 
     async fn apply_for(&self, files: &[(String, String)], by: &Bringer<'_>) -> Result<Done, ApplyError> {
-        let _turn = self.one_at_a_time.lock().await;
+        let mut fleet = self.fleet.lock().await;
         let (mut first, mut again) = (None, Again::Conflict);
         for _ in 0..TRIES {
-            let (drafted, written) = self.try_apply(files, by).await?;
+            let (drafted, written) = self.try_apply(&mut fleet, files, by).await?;
             // Where an answer was lost, the second look finds nothing left to do: what the first one found was done.
             let (first, warnings) = first.get_or_insert(drafted);
             match written {
@@ -184,7 +124,9 @@ impl Applier {
     /// # Errors
     /// See [`ApplyError`]; then an apply would be refused for the same reason.
     pub async fn plan(&self, files: &[(String, String)], origin: Origin) -> Result<Plan, ApplyError> {
-        let draft = self.draft(files, &Bringer { origin, directory: None }).await?;
+        let mut fleet = self.fleet.lock().await;
+        let draft = self.draft(&mut fleet, files, &Bringer { origin, directory: None }).await?;
+        drop(fleet);
         let catalog = Catalog::new(&draft.documents);
         let mut seen = HashMap::new();
         for id in draft.diff.created.iter().filter(|id| id.kind == Kind::Workflow) {
@@ -205,19 +147,21 @@ impl Applier {
     /// # Errors
     /// [`ApplyError::Needed`] names what refers to it; a Workflow is [`ApplyError::Kept`] until it has ended.
     pub async fn delete(&self, kind: Kind, name: &str) -> Result<Revision, ApplyError> {
-        let _turn = self.one_at_a_time.lock().await;
+        let _fleet = self.fleet.lock().await;
         let key = Key::new(kind.name(), name);
         for _ in 0..TRIES {
+            let turn = self.turn().await?;
             let (existing, _) = self.existing().await?;
             let Some((_, revision)) = existing.get(&key) else {
                 return Err(ApplyError::Missing { kind, name: name.to_owned() });
             };
             self.may_delete(kind, name, existing.values().map(|(document, _)| document))?;
-            let batch = Batch {
+            let mut batch = Batch {
                 expects: vec![Expect::At(key.clone(), *revision)],
                 deletes: vec![key.clone(), source_key(kind, name)],
                 ..Batch::default()
             };
+            turn.take(&mut batch);
             if let Commit::Done(revision) = self.store.commit(batch).await? {
                 return Ok(revision);
             }
@@ -225,32 +169,95 @@ impl Applier {
         Err(ApplyError::Contended)
     }
 
+    /// Carries out what was decided while the store went away, as soon as it answers; runs until cancelled.
+    pub async fn run(&self, cancel: CancellationToken) {
+        while cancel.run_until_cancelled(self.unfinished.notified()).await.is_some() {
+            let finish = async {
+                let _fleet = self.fleet.lock().await;
+                self.finish().await
+            };
+            if let Err(error) = finish.await {
+                tracing::warn!(%error, "documents that are applied cannot be written yet");
+                let _ = cancel.run_until_cancelled(tokio::time::sleep(AGAIN)).await;
+            }
+        }
+    }
+
+    async fn finish(&self) -> Result<Option<Revision>, StoreError> {
+        let _nobody_reads = self.whole.write().await;
+        let done = settle(&*self.store).await;
+        if done.is_err() {
+            self.unfinished.notify_one();
+        }
+        done
+    }
+
+    /// Whose turn it is to write documents; what was decided before is carried out first.
+    async fn turn(&self) -> Result<Turn, StoreError> {
+        let turn = Turn::read(&*self.store).await?;
+        if !turn.is_open() && !pending::has_records(&*self.store).await? {
+            return Ok(turn);
+        }
+        self.finish().await?;
+        Turn::read(&*self.store).await
+    }
+
+    /// Held while documents are read from the store: no apply is carried out meanwhile, so that all of it is seen or nothing.
+    pub async fn whole(&self) -> RwLockReadGuard<'_, ()> {
+        self.whole.read().await
+    }
+
     /// What there is to change, and the revision that holds it, or why to look again.
     async fn try_apply(
         &self,
+        fleet: &mut Fleet,
         files: &[(String, String)],
         by: &Bringer<'_>,
     ) -> Result<((Diff, Faults), Result<Revision, Again>), ApplyError> {
-        let Draft { diff, batches, mut revision, warnings, .. } = self.draft(files, by).await?;
-        let drafted = (diff, warnings);
-        // A larger apply is validated as a whole before its first batch; a crash in its middle leaves a valid part, and
-        // applying again adds the rest.
-        for batch in batches.full.into_iter().chain([batches.open]).filter(|batch| *batch != Batch::default())
-        {
-            match self.store.commit(batch).await {
-                Ok(Commit::Done(done)) => revision = done,
-                Ok(Commit::Conflict { .. }) => return Ok((drafted, Err(Again::Conflict))),
-                Err(StoreError::Unknown) => return Ok((drafted, Err(Again::Lost))),
+        let Draft { diff, batches, revision, turn, warnings, .. } = self.draft(fleet, files, by).await?;
+        let written = match batches.way(&turn) {
+            Way::Nothing => Ok(revision),
+            Way::One(batch) => match self.store.commit(batch).await {
+                Ok(Commit::Done(done)) => Ok(done),
+                Ok(Commit::Conflict { .. }) => Err(Again::Conflict),
+                Err(StoreError::Unknown) => Err(Again::Lost),
                 Err(error) => return Err(error.into()),
-            }
+            },
+            Way::Many(parts) => match pending::decide(&*self.store, &turn, parts).await {
+                Ok(Some(())) => match self.finish().await {
+                    Ok(Some(done)) => Ok(done),
+                    // Written whole, by another server or with the answer lost.
+                    Ok(None) => Ok(Turn::read(&*self.store).await?.revision()),
+                    Err(source) => return Err(ApplyError::Unfinished { source }),
+                },
+                Ok(None) => Err(Again::Conflict),
+                Err(StoreError::Unknown) => {
+                    // It may be decided, and the store away for longer than anybody waits here.
+                    self.unfinished.notify_one();
+                    Err(Again::Lost)
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        if written.is_err() {
+            // Somebody who takes no turn may have written what was not looked at.
+            *fleet = Fleet::default();
         }
-        Ok((drafted, Ok(revision)))
+        Ok(((diff, warnings), written))
     }
 
     /// Everything that an apply does, up to its first commit.
-    async fn draft(&self, files: &[(String, String)], by: &Bringer<'_>) -> Result<Draft, ApplyError> {
-        let (existing, revision) = self.existing().await?;
-        let sources = self.sources().await?;
+    async fn draft(
+        &self,
+        fleet: &mut Fleet,
+        files: &[(String, String)],
+        by: &Bringer<'_>,
+    ) -> Result<Draft, ApplyError> {
+        let turn = self.turn().await?;
+        let ((existing, revision), sources) = match self.concerned(fleet, &turn, files, by.origin).await? {
+            Some(concerned) => concerned,
+            None => (self.existing().await?, self.sources().await?),
+        };
         let documents: Vec<Document> = existing.values().map(|(document, _)| document.clone()).collect();
         let set = validate(files, &documents, by.origin).map_err(ApplyError::Faults)?;
         let mut diff = diff(&documents, set.documents());
@@ -260,7 +267,7 @@ impl Applier {
         let written: HashSet<(Kind, &str)> = ids.map(|id| (id.kind, id.name.as_str())).collect();
         let mut new: Vec<&Document> =
             set.documents().filter(|document| written.contains(&id(document))).collect();
-        // What others refer to comes first, should the documents need several batches.
+        // What others refer to comes first: a Workflow's log is there when its machine is.
         new.sort_by_key(|document| document.kind);
         let catalog = Catalog::new(documents.iter().chain(set.documents()));
         let mut batches = Batches::default();
@@ -300,7 +307,7 @@ impl Applier {
         let warnings = Faults(set.warnings().to_vec());
         let kept = existing.into_values().map(|(document, _)| document);
         let documents = kept.chain(set.into_documents()).collect();
-        Ok(Draft { diff, batches, revision, warnings, documents })
+        Ok(Draft { diff, batches, revision, turn, warnings, documents })
     }
 
     /// What creates a new Workflow's log.
@@ -359,22 +366,66 @@ impl Applier {
         }
     }
 
+    /// The stored documents that a small apply has to be checked with. `None` where it is not small, and where it has faults: those are
+    /// told by looking at everything, for what a name may have been meant.
+    async fn concerned(
+        &self,
+        fleet: &mut Fleet,
+        turn: &Turn,
+        files: &[(String, String)],
+        origin: Origin,
+    ) -> Result<Option<(Existing, HashMap<String, Source>)>, StoreError> {
+        let Some(set) = read(files).ok().filter(Fleet::is_small) else { return Ok(None) };
+        fleet.catch_up(&*self.store, turn).await?;
+        let (mut existing, mut revision) = (BTreeMap::new(), Revision::default());
+        for kind in [Kind::Network, Kind::Profile] {
+            let (stored, at) = self.store.list(kind.name()).await?;
+            revision = at;
+            for stored in stored {
+                insert(&mut existing, stored)?;
+            }
+        }
+        for key in fleet.concerned(&set) {
+            if let Some(stored) = self.store.get(&key).await? {
+                insert(&mut existing, stored)?;
+            }
+        }
+        let documents: Vec<Document> = existing.values().map(|(document, _)| document.clone()).collect();
+        let whole = validate(files, &documents, origin).is_ok_and(|set| Fleet::is_small(&set));
+        if !whole {
+            return Ok(None);
+        }
+        let mut sources = HashMap::new();
+        for (kind, name) in set.documents().map(id) {
+            sources.extend(self.source(kind, name).await?);
+        }
+        Ok(Some(((existing, revision), sources)))
+    }
+
     /// Every document with the revision that wrote it, and the revision at which this was so.
-    async fn existing(&self) -> Result<(BTreeMap<Key, (Document, Revision)>, Revision), StoreError> {
+    async fn existing(&self) -> Result<Existing, StoreError> {
         let (mut existing, mut revision) = (BTreeMap::new(), Revision::default());
         for kind in Kind::ALL {
             let (stored, at) = self.store.list(kind.name()).await?;
             revision = at;
             for stored in stored {
-                let document = serde_json::from_value(stored.value).map_err(|error| StoreError::Damaged {
-                    place: format!("{}/{}", stored.key.kind, stored.key.name),
-                    message: error.to_string(),
-                })?;
-                existing.insert(stored.key, (document, stored.revision));
+                insert(&mut existing, stored)?;
             }
         }
         Ok((existing, revision))
     }
+}
+
+/// Documents, each with the revision that wrote it, and the revision at which this was so.
+type Existing = (BTreeMap<Key, (Document, Revision)>, Revision);
+
+fn insert(existing: &mut BTreeMap<Key, (Document, Revision)>, stored: Stored) -> Result<(), StoreError> {
+    let document = serde_json::from_value(stored.value).map_err(|error| StoreError::Damaged {
+        place: format!("{}/{}", stored.key.kind, stored.key.name),
+        message: error.to_string(),
+    })?;
+    existing.insert(stored.key, (document, stored.revision));
+    Ok(())
 }
 
 /// What an apply is about to write.
@@ -383,6 +434,7 @@ struct Draft {
     batches: Batches,
     /// At which it was drafted.
     revision: Revision,
+    turn: Turn,
     /// What has no effect.
     warnings: Faults,
     /// Everything as it would stand; of two with one kind and name the later counts.
@@ -397,48 +449,10 @@ enum Again {
     Lost,
 }
 
-/// Batches within the bounds of a store, in order.
-#[derive(Default)]
-struct Batches {
-    full: Vec<Batch>,
-    open: Batch,
-    operations: usize,
-    bytes: usize,
-}
-
-impl Batches {
-    /// Adds to the open batch, or begins another where that one is full. What belongs to one document stays together.
-    fn add(&mut self, document: &Document, part: Batch) -> Result<(), ApplyError> {
-        let (operations, bytes) = batch_size(&part);
-        if bytes > BATCH_BYTES {
-            let what = format!("{} `{}`", document.kind, document.metadata.name);
-            return Err(ApplyError::TooLarge { what, bytes });
-        }
-        if self.operations + operations > BATCH_OPERATIONS || self.bytes + bytes > BATCH_BYTES {
-            self.full.push(std::mem::take(&mut self.open));
-            (self.operations, self.bytes) = (0, 0);
-        }
-        self.operations += operations;
-        self.bytes += bytes;
-        self.open.expects.extend(part.expects);
-        self.open.puts.extend(part.puts);
-        self.open.deletes.extend(part.deletes);
-        self.open.appends.extend(part.appends);
-        Ok(())
-    }
-}
-
 /// Two new Workflows want the same machine.
 fn busy(workflow: &str, reservation: &Key, other: &str) -> EngineError {
     let (workflow, hardware, other) = (workflow.to_owned(), reservation.name.clone(), other.to_owned());
     Rejection::Busy { workflow, hardware, other }.into()
-}
-
-fn listed(ids: &[Id]) -> String {
-    const SOME: usize = 10;
-    let some: Vec<String> = ids.iter().take(SOME).map(|id| format!("{}/{}", id.kind, id.name)).collect();
-    let more = if ids.len() > SOME { " .." } else { "" };
-    format!("{}{more}", some.join(", "))
 }
 
 fn id(document: &Document) -> (Kind, &str) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bootcode_core::{
-    apply::Applier,
+    apply::{self, Applier},
     clock::{Clock, SystemClock},
     engine::{self, Engine},
     image::ImageIndex,
@@ -65,6 +65,8 @@ impl Control {
             (None, StoreKind::Sqlite) => Arc::new(SqliteStore::open(&data.join(DATABASE))?) as Arc<dyn Store>,
         };
         let freshness = freshness::begin(&data, &*store).await?;
+        // What an apply decided before the last server ended is written before anybody reads it.
+        apply::settle(&*store).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let sealer = Sealer::new(data.token_key(random)?);
         let entropy: Entropy = Arc::new(random);

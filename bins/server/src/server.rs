@@ -174,6 +174,8 @@ impl Server {
         start("the snapshot", Box::pin(async move { follow.follow(store, token).await }));
         let (engine, token) = (Arc::clone(&control.engine), cancel.clone());
         start("the workflow engine", Box::pin(async move { engine.run(token).await }));
+        let (applier, token) = (Arc::clone(&control.applier), cancel.clone());
+        start("the documents", Box::pin(async move { applier.run(token).await }));
         start("the timeline", Box::pin(control.timeline.run(cancel.clone())));
         if !watched.is_empty() {
             let follow = sources::follow(Arc::clone(&control.applier), watched, cancel.clone());

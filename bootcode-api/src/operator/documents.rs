@@ -53,7 +53,10 @@ pub(super) async fn list(
     Path(kind): Path<String>,
 ) -> Result<Json<Items>, Problem> {
     let kind = parse(&kind)?;
-    let (stored, _) = parts.store.list(kind.name()).await.map_err(away)?;
+    let (stored, _) = {
+        let _whole = parts.applier.whole().await;
+        parts.store.list(kind.name()).await.map_err(away)?
+    };
     let mut items = Vec::with_capacity(stored.len());
     for document in stored {
         items.push(with_status(&parts, kind, document));
@@ -134,6 +137,7 @@ impl From<ApplyError> for Problem {
         match error {
             ApplyError::Faults(faults) => Self::Faults { faults },
             ApplyError::Missing { kind, name } => Self::NotFound { what: format!("{kind} `{name}`") },
+            error @ ApplyError::Unfinished { .. } => Self::Unavailable { message: error.to_string() },
             ApplyError::Store(error) | ApplyError::Engine(EngineError::Store(error)) => away(error),
             other => Self::Rejected { message: other.to_string() },
         }

@@ -71,7 +71,8 @@ impl Applier {
         if declared.is_empty() {
             return Ok(pruned);
         }
-        let _turn = self.one_at_a_time.lock().await;
+        let _fleet = self.fleet.lock().await;
+        let mut turn = self.turn().await?;
         let (mut existing, _) = self.existing().await?;
         let own = self.sources().await?;
         let is_gone = |document: &&Document| {
@@ -98,19 +99,23 @@ impl Applier {
             }
             let key = Key::new(id.kind.name(), &id.name);
             let Some((_, revision)) = existing.remove(&key) else { continue };
-            let batch = Batch {
+            let mut batch = Batch {
                 expects: vec![Expect::At(key.clone(), revision)],
                 deletes: vec![key, source_key(id.kind, &id.name)],
                 ..Batch::default()
             };
+            turn.take(&mut batch);
             match self.store.commit(batch).await? {
                 Commit::Done(revision) => {
+                    turn.taken(revision);
                     pruned.revision = Some(revision);
                     pruned.deleted.push(id);
                 }
                 Commit::Conflict { .. } => {
                     let why = "it was changed meanwhile".to_owned();
                     pruned.kept.push(Kept { id, why });
+                    // It may have been another document: whoever wrote it took the turn.
+                    turn = self.turn().await?;
                 }
             }
         }
@@ -124,6 +129,18 @@ impl Applier {
         let read =
             |stored: crate::store::Stored| Some((stored.key.name, Source::deserialize(stored.value).ok()?));
         Ok(stored.into_iter().filter_map(read).collect())
+    }
+}
+
+impl Applier {
+    /// Which directory brought one document, by the name of its [`source_key`]; none where none did.
+    pub(super) async fn source(
+        &self,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Option<(String, Source)>, StoreError> {
+        let stored = self.store.get(&source_key(kind, name)).await?;
+        Ok(stored.and_then(|stored| Some((stored.key.name, Source::deserialize(stored.value).ok()?))))
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) struct Index {
     machines: BTreeMap<String, Arc<Hardware>>,
     by_mac: HashMap<MacAddr, Arc<Hardware>>,
     by_ip: HashMap<Ipv4Addr, Arc<Hardware>>,
+    by_uuid: HashMap<String, Arc<Hardware>>,
 }
 
 impl Index {
@@ -76,14 +77,7 @@ impl Index {
             HardwareKey::Ip(IpAddr::V4(ip)) => self.by_ip.get(ip).cloned(),
             HardwareKey::Ip(IpAddr::V6(_)) => None,
             HardwareKey::Name(name) => self.machines.get(name).cloned(),
-            HardwareKey::MachineId(id) => {
-                let wanted = uuid(id);
-                let declared = |hardware: &&Arc<Hardware>| {
-                    let uuid = hardware.spec.identity.as_ref().and_then(|identity| identity.uuid.as_deref());
-                    uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(&wanted))
-                };
-                self.machines.values().find(declared).cloned()
-            }
+            HardwareKey::MachineId(id) => self.by_uuid.get(&uuid(id)).cloned(),
         }
     }
 
@@ -120,11 +114,19 @@ impl Index {
                 self.by_ip.insert(ip, Arc::clone(&hardware));
             }
         }
+        if let Some(uuid) = declared_uuid(&hardware) {
+            self.by_uuid.insert(uuid, Arc::clone(&hardware));
+        }
         self.machines.insert(name.to_owned(), hardware);
     }
 
     fn forget(&mut self, name: &str) {
         let Some(hardware) = self.machines.remove(name) else { return };
+        if let Some(uuid) = declared_uuid(&hardware)
+            && self.by_uuid.get(&uuid).is_some_and(|other| other.name == name)
+        {
+            self.by_uuid.remove(&uuid);
+        }
         for interface in &hardware.spec.interfaces {
             if self.by_mac.get(&interface.mac).is_some_and(|other| other.name == name) {
                 self.by_mac.remove(&interface.mac);
@@ -136,6 +138,10 @@ impl Index {
             }
         }
     }
+}
+
+fn declared_uuid(hardware: &Hardware) -> Option<String> {
+    hardware.spec.identity.as_ref()?.uuid.as_ref().map(|uuid| uuid.to_ascii_lowercase())
 }
 
 /// As SMBIOS and `dmidecode` write it: option 97 carries the first three fields little-endian (SMBIOS 7.2.1).

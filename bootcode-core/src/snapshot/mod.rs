@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    apply::{announced, turn_key, unwritten},
     document::{Hardware, Kind, Network},
     source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError},
     store::{Change, Revision, Store, StoreError, Watched},
@@ -53,10 +54,22 @@ impl Snapshot {
     async fn follow_once(&self, store: &dyn Store) -> Result<(), StoreError> {
         let from = *self.revision.borrow();
         let mut commits = store.watch(from).await?;
+        // The changes of an apply that is not written whole yet: shown together, or not at all.
+        let (mut held, mut is_open) = (Vec::new(), false);
         while let Some(watched) = commits.next().await {
             match watched {
-                Watched::Commit { revision, changes } => {
-                    self.write(|index| changes.iter().for_each(|change| change_index(index, change)));
+                Watched::Commit { revision, mut changes } => {
+                    let announced = changes.iter().rev().find_map(|change| match change {
+                        Change::Put(stored) => announced(&stored.key, &stored.value),
+                        _ => None,
+                    });
+                    is_open = announced.map_or(is_open, |parts| parts > 0);
+                    held.append(&mut changes);
+                    if is_open {
+                        held.retain(concerns_machines);
+                        continue;
+                    }
+                    self.write(|index| held.drain(..).for_each(|change| change_index(index, &change)));
                     self.revision.send_replace(revision);
                 }
                 Watched::Compacted => {
@@ -91,18 +104,48 @@ impl Snapshot {
     }
 }
 
+/// How often the whole store is read again because documents were written meanwhile; what the last look saw is mended by the watch.
+const LOOKS: u32 = 3;
+
 async fn read_all(store: &dyn Store) -> Result<(Index, Revision), StoreError> {
-    let mut index = Index::default();
-    let mut first = None;
-    for kind in [Kind::Network, Kind::Profile, Kind::Hardware] {
-        let (items, revision) = store.list(kind.name()).await?;
-        first.get_or_insert(revision);
-        for stored in items {
-            change_index(&mut index, &Change::Put(stored));
+    let mut looks = 0;
+    loop {
+        let (turn, start) = turn(store).await?;
+        // An apply that was decided is what the store holds: what of it is not written yet is taken from its record.
+        let rest = if turn.as_ref().is_some_and(|(_, parts)| *parts > 0) {
+            unwritten(store).await?
+        } else {
+            Vec::new()
+        };
+        let mut index = Index::default();
+        for kind in [Kind::Network, Kind::Profile, Kind::Hardware] {
+            let (items, _) = store.list(kind.name()).await?;
+            items.iter().for_each(|stored| index.put(&stored.key, &stored.value));
+        }
+        rest.iter().for_each(|(key, value)| index.put(key, value));
+        looks += 1;
+        // The oldest of the revisions read: what came in between is seen again by the watch, and changes are idempotent.
+        if looks == LOOKS || self::turn(store).await?.0 == turn {
+            return Ok((index, start));
         }
     }
-    // The oldest of the revisions read: what came in between is seen again by the watch, and changes are idempotent.
-    Ok((index, first.unwrap_or_default()))
+}
+
+/// The last commit that wrote documents, and how many parts of it are to be written; the revision at which this was so.
+async fn turn(store: &dyn Store) -> Result<(Option<(Revision, u64)>, Revision), StoreError> {
+    let (site, at) = store.list(&turn_key().kind).await?;
+    let found =
+        site.into_iter().find_map(|stored| Some((stored.revision, announced(&stored.key, &stored.value)?)));
+    Ok((found, at))
+}
+
+fn concerns_machines(change: &Change) -> bool {
+    let kind = match change {
+        Change::Put(stored) => &stored.key.kind,
+        Change::Deleted(key) => &key.kind,
+        Change::Appended { .. } => return false,
+    };
+    [Kind::Network, Kind::Profile, Kind::Hardware].iter().any(|wanted| wanted.name() == kind)
 }
 
 fn change_index(index: &mut Index, change: &Change) {

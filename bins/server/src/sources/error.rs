@@ -35,7 +35,13 @@ impl SourceDirError {
     pub(super) const fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::Apply { source: ApplyError::Store(_) | ApplyError::Engine(_) | ApplyError::Contended, .. }
+            Self::Apply {
+                source: ApplyError::Store(_)
+                    | ApplyError::Unfinished { .. }
+                    | ApplyError::Engine(_)
+                    | ApplyError::Contended,
+                ..
+            }
         )
     }
 }

@@ -1,6 +1,9 @@
+mod large;
+mod small;
+
 use std::sync::{
     Mutex,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
@@ -28,8 +31,10 @@ enum Meanwhile {
     LosesTheAnswer,
     /// The commit is not carried out and its answer lost.
     LosesBoth,
-    /// The commit is refused.
-    Refuses,
+    /// The commit is refused, and all after it: the server or its store is gone.
+    Dies,
+    /// The commit is carried out, its answer is lost, and all after it are refused.
+    DiesAfter,
 }
 
 /// A store in memory where something happens before some commits.
@@ -38,6 +43,7 @@ struct Busy {
     inner: MemoryStore,
     commits: AtomicUsize,
     script: Mutex<HashMap<usize, Meanwhile>>,
+    dead: AtomicBool,
 }
 
 #[async_trait]
@@ -63,12 +69,23 @@ impl Store for Busy {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Commit, StoreError> {
+        // Others see the store between two commits.
+        tokio::task::yield_now().await;
         let number = self.commits.fetch_add(1, Ordering::SeqCst);
         let meanwhile = self.script.lock().unwrap().get(&number).cloned();
+        if matches!(meanwhile, Some(Meanwhile::Dies)) || self.dead.load(Ordering::SeqCst) {
+            self.dead.store(true, Ordering::SeqCst);
+            return Err(StoreError::Unavailable { message: "test".into() });
+        }
         match meanwhile {
             None => self.inner.commit(batch).await,
             Some(Meanwhile::LosesBoth) => Err(StoreError::Unknown),
-            Some(Meanwhile::Refuses) => Err(StoreError::Unavailable { message: "test".into() }),
+            Some(Meanwhile::DiesAfter) => {
+                self.dead.store(true, Ordering::SeqCst);
+                self.inner.commit(batch).await.unwrap();
+                Err(StoreError::Unknown)
+            }
+            Some(Meanwhile::Dies) => Err(StoreError::Unavailable { message: "test".into() }),
             Some(Meanwhile::LosesTheAnswer) => {
                 self.inner.commit(batch).await.unwrap();
                 Err(StoreError::Unknown)
@@ -107,7 +124,14 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
-        let store = Arc::new(Busy::default());
+        Self::on(Arc::default()).await
+    }
+
+    /// A server that is started on a store.
+    async fn on(store: Arc<Busy>) -> Self {
+        store.dead.store(false, Ordering::SeqCst);
+        store.script.lock().unwrap().clear();
+        settle(&*store).await.unwrap();
         let engine = Engine::open(Parts {
             store: Arc::<Busy>::clone(&store),
             clock: Arc::new(ManualClock::new(fixtures::at(0))),
@@ -259,19 +283,6 @@ async fn a_fleet_needs_several_batches_and_arrives_whole() {
     let again = world.apply(&[NETWORK, TEMPLATE, &fleet]).await.unwrap();
     assert!(again.diff.is_empty());
     assert_eq!(again.revision, done.revision, "nothing was written");
-}
-
-#[tokio::test]
-async fn what_a_failed_store_left_undone_is_done_by_applying_again() {
-    let world = World::new().await;
-    let machines: Vec<String> = (0..200).map(|number| machine(&format!("node-{number}"), number)).collect();
-    let fleet = machines.join("---\n");
-    world.meanwhile(2, Meanwhile::Refuses);
-    let error = world.apply(&[NETWORK, &fleet]).await.unwrap_err();
-    assert!(matches!(error, ApplyError::Store(StoreError::Unavailable { .. })), "{error}");
-    let done = world.apply(&[NETWORK, &fleet]).await.unwrap();
-    assert!(!done.diff.unchanged.is_empty() && !done.diff.created.is_empty(), "a part was there");
-    assert_eq!(world.store.list("Hardware").await.unwrap().0.len(), 200);
 }
 
 #[tokio::test]
