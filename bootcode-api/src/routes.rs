@@ -32,6 +32,9 @@ pub const TIMELINE: &str = "/api/v1/hardware/{name}/timeline";
 /// Operators: GET a page of an attempt's log.
 pub const ACTION_LOG: &str = "/api/v1/workflow/{name}/logs/{action}/{attempt}";
 
+/// The header in which a server says its version.
+pub const VERSION: &str = "bootcode-version";
+
 /// The header that says where the next page of a stream begins, in bytes.
 pub const NEXT: &str = "bootcode-next";
 

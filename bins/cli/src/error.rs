@@ -106,7 +106,9 @@ impl CliError {
             {
                 NO_PERMISSION
             }
-            Self::Client(ClientError::Connect { .. } | ClientError::Broken { .. }) => UNAVAILABLE,
+            Self::Client(
+                ClientError::Connect { .. } | ClientError::Broken { .. } | ClientError::Version { .. },
+            ) => UNAVAILABLE,
             Self::Faults { .. } | Self::NoDocuments | Self::NoWorkflow { .. } => DATA,
             Self::Input(_) | Self::Empty { .. } => NO_INPUT,
             Self::Output { .. } => IO,

@@ -37,6 +37,8 @@ fn main() -> ExitCode {
     let applies = matches!(arguments.command, Command::Apply { .. });
     let interruptible = async {
         tokio::select! {
+            // The command first: what it reads before it asks a server, as standard input, the signal ends by itself.
+            biased;
             ended = run(arguments) => ended,
             // Where no handler can be had, the signal ends the program by itself.
             Ok(()) = tokio::signal::ctrl_c() => Err(CliError::Interrupted),

@@ -7,6 +7,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -261,7 +262,9 @@ fn a_diff_says_what_an_apply_would_do_and_does_nothing() {
         let before = site.bootcode("get hardware -o json");
         let (code, said) = site.bootcode("diff -f new.yaml");
         assert_eq!(code, 0, "{said}");
-        assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+        // What somebody wrote is shown as it was written, however long.
+        let ours = said.lines().filter(|line| !line.trim_start().starts_with(['+', '-']));
+        assert!(ours.into_iter().all(|line| line.chars().count() <= 80), "{said}");
         insta::assert_snapshot!(said);
         let (code, again) = site.bootcode("diff -f new.yaml --exit-code");
         assert_eq!((code, again), (1, said), "nothing was changed by looking");
@@ -292,7 +295,7 @@ fn documents_are_selected_described_and_followed_to_the_action() {
             ("get hardware -l rack=a2", 0, "there is no Hardware"),
             ("get hardware -l rack", 64, "write label=value"),
             ("get workflow install", 0, "ACTION  ON      ATTEMPT  STATE"),
-            ("get workflow install", 0, "wipe    node-1  0        pending"),
+            ("get workflow install", 0, "wipe    node-1  0        Pending"),
             ("describe workflow install", 0, "Reason:       FreshStore"),
             ("describe hardware node-1", 0, "rack: a1"),
             ("describe hardware node-1", 0, "install  node-1   Held"),
@@ -317,7 +320,9 @@ fn an_interrupt_ends_what_follows_quietly() {
             nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
             let mut said = String::new();
             child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-            assert_eq!(child.wait().unwrap().code(), Some(130), "{line}: {said}");
+            let status = child.wait().unwrap();
+            // By our handler, or by the signal itself where that was quicker: shells say 130 of both.
+            assert!(status.code() == Some(130) || status.signal() == Some(2), "{line}: {status} {said}");
             assert!(!said.contains("error") && !said.contains("panicked"), "{line}: {said}");
         }
     });

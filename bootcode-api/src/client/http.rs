@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     endpoint::Endpoint,
     limits::{ANSWER, ANSWER_BYTES, CONNECT},
-    routes::{NEXT, Problem},
+    routes::{NEXT, Problem, VERSION},
 };
 
 /// A request got no good answer.
@@ -40,6 +40,14 @@ pub enum ClientError {
     /// The server says why not.
     #[error("{0}")]
     Problem(Problem),
+    /// Server and client do not understand each other, and are of different versions.
+    #[error("the server at {endpoint} is version {server}, and this is {}: its answer is not understood; use the same version", env!("CARGO_PKG_VERSION"))]
+    Version {
+        /// Where.
+        endpoint: Endpoint,
+        /// The server's.
+        server: String,
+    },
     /// The answer is no answer of ours.
     #[error("{endpoint} answered with status {status}, which is no answer of a Bootcode server")]
     Foreign {
@@ -50,10 +58,11 @@ pub enum ClientError {
     },
 }
 
-/// An answer's bytes, and where the next page begins.
+/// An answer's bytes, where the next page begins, and the server's version.
 pub(super) struct Answer {
     pub(super) bytes: Bytes,
     pub(super) next: Option<u64>,
+    version: Option<String>,
 }
 
 /// Sends one request and reads the whole answer.
@@ -90,14 +99,25 @@ pub(super) async fn send(
         };
         response.map_err(broken)
     };
-    let (status, next, bytes) =
+    let (status, answer) =
         timeout(ANSWER, exchange).await.map_err(|_| broken(format!("no answer within {ANSWER:?}")))??;
     if status.is_success() {
-        return Ok(Answer { bytes, next });
+        return Ok(answer);
     }
-    match serde_json::from_slice(&bytes) {
-        Ok(problem) => Err(ClientError::Problem(problem)),
-        Err(_) => Err(ClientError::Foreign { endpoint: endpoint.clone(), status: status.as_u16() }),
+    match (serde_json::from_slice(&answer.bytes), answer.other_version()) {
+        // What this version asks for, that one does not have.
+        (Ok(Problem::Malformed { .. }) | Err(_), Some(server)) => {
+            Err(ClientError::Version { endpoint: endpoint.clone(), server })
+        }
+        (Ok(problem), _) => Err(ClientError::Problem(problem)),
+        (Err(_), None) => Err(ClientError::Foreign { endpoint: endpoint.clone(), status: status.as_u16() }),
+    }
+}
+
+impl Answer {
+    /// The server's version, where it says that it is not ours.
+    fn other_version(&self) -> Option<String> {
+        self.version.clone().filter(|version| version != env!("CARGO_PKG_VERSION"))
     }
 }
 
@@ -115,7 +135,10 @@ pub(super) async fn json<T: DeserializeOwned>(
         None => Vec::new(),
     };
     let answer = send(endpoint, method, path, token, body.into()).await?;
-    serde_json::from_slice(&answer.bytes).map_err(|error| broken(error.to_string()))
+    serde_json::from_slice(&answer.bytes).map_err(|error| match answer.other_version() {
+        Some(server) => ClientError::Version { endpoint: endpoint.clone(), server },
+        None => broken(error.to_string()),
+    })
 }
 
 async fn connect<S>(
@@ -126,10 +149,7 @@ async fn connect<S>(
     stream.map_err(|source| ClientError::Connect { endpoint: endpoint.clone(), source })
 }
 
-async fn exchange<S>(
-    stream: S,
-    request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Option<u64>, Bytes), String>
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, Answer), String>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
 {
@@ -138,9 +158,12 @@ where
     let answer = async {
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = response.status();
-        let next = response.headers().get(NEXT).and_then(|next| next.to_str().ok()?.parse().ok());
+        let said = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let (next, version) =
+            (said(NEXT).and_then(|next| next.parse().ok()), said(VERSION).map(str::to_owned));
         let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
-        Ok((status, next, body.map_err(|error| error.to_string())?.to_bytes()))
+        let bytes = body.map_err(|error| error.to_string())?.to_bytes();
+        Ok((status, Answer { bytes, next, version }))
     };
     // The connection is driven here, so that nothing outlives the request.
     let mut connection = std::pin::pin!(connection);

@@ -3,6 +3,7 @@
 use axum::{
     Json,
     extract::{Path, Query, State},
+    http::Uri,
 };
 use bootcode_core::{
     apply::{ApplyError, Origin},
@@ -116,6 +117,11 @@ fn with_status(parts: &OperatorParts, kind: Kind, stored: Stored) -> Value {
         document["status"] = json!(status);
     }
     document
+}
+
+/// What this server's API does not have; another version's may.
+pub(super) async fn none(uri: Uri) -> Problem {
+    Problem::Malformed { status: 404, message: format!("this server's API has no {}", uri.path()) }
 }
 
 fn pairs(files: Files) -> Vec<(String, String)> {

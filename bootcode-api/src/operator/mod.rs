@@ -8,6 +8,9 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    http::HeaderValue,
+    middleware,
+    response::Response,
     routing::{get, post},
 };
 use bootcode_core::{
@@ -43,6 +46,14 @@ pub fn router(parts: OperatorParts) -> Router {
         .route(routes::COMMAND, post(documents::command))
         .route(routes::TIMELINE, get(streams::timeline))
         .route(routes::ACTION_LOG, get(streams::action_log))
+        .fallback(documents::none)
         .layer(DefaultBodyLimit::max(OPERATOR_BODY_BYTES))
+        .layer(middleware::map_response(with_version))
         .with_state(parts)
+}
+
+/// A client that does not understand an answer can say whose fault that is.
+async fn with_version(mut response: Response) -> Response {
+    response.headers_mut().insert(routes::VERSION, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
+    response
 }
