@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bootcode_core::workflow::{Assignment, DiskReport, Hello, Outputs};
+use bootcode_core::workflow::{Assignment, DiskReport, Hello, Inventory, Outputs};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -40,15 +40,17 @@ impl Driver {
         let session = self.session.borrow().clone();
         match effect {
             Effect::Hello => {
-                let identity = &parts.identity;
-                let hello = Hello {
-                    token: identity.token.clone(),
-                    nonce: identity.nonce.clone(),
-                    boot_id: identity.boot_id.clone(),
-                    inventory: self.inventory.clone(),
-                };
-                self.tasks
-                    .spawn(async move { Some(Input::Greeted(answered(parts.service.hello(hello)).await)) });
+                let inventory = self.inventory.clone();
+                self.tasks.spawn(async move {
+                    let identity = &parts.identity;
+                    let hello = Hello {
+                        token: identity.token.clone(),
+                        nonce: identity.nonce.clone(),
+                        boot_id: identity.boot_id.clone(),
+                        inventory: look_anew(&parts, inventory).await,
+                    };
+                    Some(Input::Greeted(answered(parts.service.hello(hello)).await))
+                });
             }
             Effect::Claim => {
                 self.tasks.spawn(async move {
@@ -158,6 +160,19 @@ impl Driver {
             let outputs = if succeeded { outputs_of(shared).await } else { Ok(None) };
             Some(Input::Ended { result: result.map_err(|error| mask.text(error)), tail, outputs })
         });
+    }
+}
+
+/// What the machine is now. A server that lost its sessions, as a restored one did, must not take for blank what was written since this
+/// worker's start; one that has the session keeps what it was told first.
+async fn look_anew(parts: &Arc<Parts>, known: Inventory) -> Inventory {
+    let roots = parts.settings.roots.clone();
+    match tokio::task::spawn_blocking(move || hardware::inventory(&roots)).await {
+        Ok(Ok(inventory)) => inventory,
+        failed => {
+            tracing::warn!(?failed, "the machine cannot be looked at again");
+            known
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 mod crash;
 mod simulation;
+mod steps;
 mod worker;
 mod world;

@@ -335,3 +335,73 @@ async fn an_actions_secret_is_read_when_it_is_handed_out_and_stands_nowhere_else
     }
     assert!(format!("{log:?}").contains("site/root"));
 }
+
+#[tokio::test]
+async fn the_status_says_when_a_worker_was_last_heard_of_and_why_nothing_is_handed_out() {
+    let world = World::new();
+    let engine = world.engine().await;
+    let mut spec = spec();
+    spec.tasks[0].actions.insert(0, action("missing"));
+    engine.create(&new_workflow("w", spec)).await.unwrap();
+    let session = engine.hello(hello(&world.token(), "boot-1")).await.unwrap();
+    engine.claim(&session.token).await.unwrap();
+    let reason = engine.status("w").unwrap().reason.unwrap();
+    assert!(reason.starts_with("image missing:v3 is not in"), "{reason}");
+    assert_eq!(engine.status("w").unwrap().last_heard, None, "no attempt is under way");
+
+    let engine = world.engine().await;
+    engine.create(&new_workflow("other", fixtures_of("look"))).await.unwrap();
+    let Claim::Run(run) = engine.claim(&session.token).await.unwrap() else { panic!() };
+    assert_eq!(run.workflow, "other", "what one workflow waits for holds up no other");
+    let heard = later(&world.clock, 7);
+    engine.heartbeat(&session.token, "other", 1).await.unwrap();
+    later(&world.clock, 60);
+    assert_eq!(engine.status("other").unwrap().last_heard, Some(heard), "60 s of silence show");
+    let restarted = world.engine().await;
+    assert_eq!(restarted.status("other").unwrap().last_heard, None, "nobody spoke since the server's start");
+    engine.report(&session.token, report(&run, Outcome::Succeeded)).await.unwrap();
+    assert_eq!(engine.status("other").unwrap().last_heard, None);
+}
+
+/// One action that writes no disk.
+fn fixtures_of(name: &str) -> crate::template::WorkflowSpec {
+    let mut spec = spec();
+    spec.tasks[0].actions = vec![crate::template::ActionSpec { volumes: Vec::new(), ..action(name) }];
+    spec
+}
+
+#[tokio::test]
+async fn a_claim_that_waits_is_woken_by_its_own_machines_workflows() {
+    let world = World::new();
+    let engine = world.engine().await;
+    let session = engine.hello(hello(&world.token(), "boot-1")).await.unwrap();
+    let created = async {
+        tokio::task::yield_now().await;
+        engine.create(&new_workflow("w", spec())).await.unwrap();
+    };
+    let (claim, ()) = futures_util::future::join(engine.claim(&session.token), created).await;
+    assert!(matches!(claim.unwrap(), Claim::Run(_)), "without waiting for its time to be over");
+}
+
+#[tokio::test]
+async fn a_tick_looks_at_what_is_due_and_at_nothing_else() {
+    let world = World::new();
+    let engine = world.engine().await;
+    for name in ["a", "b"] {
+        engine.create(&new_workflow(name, fixtures_of("look"))).await.unwrap();
+    }
+    engine
+        .create(&NewWorkflow {
+            declared: WorkflowDocSpec { expires: std::time::Duration::from_secs(60), ..declared() },
+            ..new_workflow("soon", fixtures_of("look"))
+        })
+        .await
+        .unwrap();
+    assert_eq!(engine.index.due(later(&world.clock, 59)), [""; 0]);
+    assert_eq!(engine.index.due(later(&world.clock, 1)), ["soon"]);
+    engine.tick().await;
+    assert_eq!(engine.status("soon").unwrap().state, "Expired");
+    assert_eq!(engine.index.due(later(&world.clock, 10)), [""; 0]);
+    engine.cancel("a").await.unwrap();
+    assert_eq!(engine.index.due(later(&world.clock, 4000)), ["b"], "what has ended is never due");
+}

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use crate::{
     clock::{ManualClock, Timestamp},
     document::Hardware,
-    engine::{Engine, NewWorkflow, Parts},
+    engine::{Engine, EngineError, NewWorkflow, Parts},
     image::{ImageError, ImageIndex},
     journal::MemoryJournal,
     secret::{Secret, SecretError, SecretRef, SecretSource},
@@ -44,12 +44,31 @@ pub(super) enum Fault {
 pub(super) struct FaultyStore {
     inner: MemoryStore,
     commits: AtomicUsize,
+    calls: AtomicUsize,
+    refused: Mutex<Option<usize>>,
     faults: Mutex<HashMap<usize, Fault>>,
 }
 
 impl FaultyStore {
     pub(super) fn fail(&self, commit: usize, fault: Fault) {
         self.faults.lock().unwrap().insert(commit, fault);
+    }
+
+    /// Refuses the n-th call, whatever it is.
+    pub(super) fn refuse_call(&self, call: usize) {
+        *self.refused.lock().unwrap() = Some(call);
+    }
+
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn called(&self) -> Result<(), StoreError> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if *self.refused.lock().unwrap() == Some(call) {
+            return Err(StoreError::Unavailable { message: "test".to_owned() });
+        }
+        Ok(())
     }
 
     pub(super) fn commits(&self) -> usize {
@@ -60,18 +79,22 @@ impl FaultyStore {
 #[async_trait]
 impl Store for FaultyStore {
     async fn get(&self, key: &Key) -> Result<Option<Stored>, StoreError> {
+        self.called()?;
         self.inner.get(key).await
     }
 
     async fn list(&self, kind: &str) -> Result<(Vec<Stored>, Revision), StoreError> {
+        self.called()?;
         self.inner.list(kind).await
     }
 
     async fn read(&self, log: &str, from: u64) -> Result<Vec<Entry>, StoreError> {
+        self.called()?;
         self.inner.read(log, from).await
     }
 
     async fn logs(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        self.called()?;
         self.inner.logs(prefix).await
     }
 
@@ -80,6 +103,7 @@ impl Store for FaultyStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Commit, StoreError> {
+        self.called()?;
         let number = self.commits.fetch_add(1, Ordering::SeqCst);
         let fault = self.faults.lock().unwrap().get(&number).copied();
         match fault {
@@ -174,7 +198,7 @@ impl World {
 
     /// A server that was just started on this store.
     pub(super) async fn engine(&self) -> Engine {
-        let parts = Parts {
+        let parts = || Parts {
             store: Arc::<FaultyStore>::clone(&self.store),
             clock: Arc::<ManualClock>::clone(&self.clock),
             recorder: Arc::<Events>::clone(&self.events),
@@ -184,7 +208,14 @@ impl World {
             secrets: Arc::clone(&self.secrets) as _,
             sealer: self.sealer.clone(),
         };
-        Engine::open(parts).await.unwrap()
+        loop {
+            match Engine::open(parts()).await {
+                Ok(engine) => return engine,
+                // It is started again.
+                Err(EngineError::Store(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// A boot token, as the script of a new boot carries it.

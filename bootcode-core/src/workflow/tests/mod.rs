@@ -1,4 +1,6 @@
 mod attempts;
 mod disks;
+mod history;
 mod properties;
 mod rules;
+mod writing;

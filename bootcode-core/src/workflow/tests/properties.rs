@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use crate::{
     document::{Disk, Overwrite, Storage, WorkflowDocSpec},
     workflow::{
-        ActionPhase, Armed, Command, Credentials, DiskReport, Event, Inventory, Machine, Outcome, Phase,
-        Recorded, State, decide,
+        ActionPhase, Armed, Command, Credentials, DiskReport, Event, HookCause, HookStart, Inventory,
+        Machine, Outcome, Phase, Recorded, State, decide,
         fixtures::{action, at, declared, failed, hardware, inventory, report, spec},
         writable,
     },
@@ -98,9 +98,14 @@ enum Step {
     Claim(u8, Option<Inventory>),
     Report(bool),
     Old(u8),
+    Hello(u8),
+    Hook(bool, u8),
     Tick(u16),
+    /// The server's clock is put back.
+    Back(u16),
     Release,
     Retry,
+    RetryFrom(u8),
     Cancel,
     Hold,
 }
@@ -110,7 +115,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (0u8..4, proptest::option::weighted(0.3, an_inventory())).prop_map(|(boot, found)| Step::Claim(boot, found)),
         4 => any::<bool>().prop_map(Step::Report),
         1 => any::<u8>().prop_map(Step::Old),
+        1 => (0u8..4).prop_map(Step::Hello),
+        1 => (any::<bool>(), 0u8..3).prop_map(|(own, attempt)| Step::Hook(own, attempt)),
         1 => any::<u16>().prop_map(Step::Tick),
+        1 => any::<u16>().prop_map(Step::Back),
+        1 => (0u8..5).prop_map(Step::RetryFrom),
         1 => Just(Step::Release),
         1 => Just(Step::Retry),
         1 => Just(Step::Cancel),
@@ -210,6 +219,28 @@ proptest! {
                         prop_assert_eq!(&before, &state, "an old report changed something");
                     }
                 }
+                Step::Hello(boot) => {
+                    let (inventory, boot_id) = (&boots[usize::from(boot)], format!("boot-{boot}"));
+                    let machine = Machine { hardware: &hardware, boot_id: &boot_id, inventory };
+                    take(&mut state, Command::WorkerHello { machine }, now, &mut log)?;
+                }
+                Step::Hook(own, attempt) => {
+                    let open = state.open.clone().filter(|_| own);
+                    let (index, attempt) = open.map_or((0, attempt.into()), |open| (open.index, open.attempt));
+                    let action = state.action(index).map(|(_, action)| action.name.clone()).unwrap_or_default();
+                    let cause = HookCause::OnFailure;
+                    let start = HookStart { workflow: "w".to_owned(), index, action, attempt, cause };
+                    let before = state.clone();
+                    take(&mut state, Command::Hook { worker: "node-1", start: &start }, now, &mut log)?;
+                    let phases = |state: &State| state.actions.iter().map(|a| a.phase).collect::<Vec<_>>();
+                    prop_assert_eq!(phases(&before), phases(&state), "a hook changed an outcome");
+                }
+                Step::Back(seconds) => now -= jiff::SignedDuration::from_secs(seconds.into()),
+                Step::RetryFrom(place) => {
+                    let from = state.action(place.into()).map(|(_, action)| action.name.clone());
+                    let from = from.unwrap_or_else(|| "none".to_owned());
+                    take(&mut state, Command::Retry { from: Some(&from) }, now, &mut log)?;
+                }
                 Step::Tick(seconds) => {
                     now += jiff::SignedDuration::from_secs(seconds.into());
                     take(&mut state, Command::Tick { up_since: at(-10_000) }, now, &mut log)?;
@@ -219,7 +250,7 @@ proptest! {
                 Step::Cancel => take(&mut state, Command::Cancel, now, &mut log)?,
                 Step::Hold => take(&mut state, Command::Hold { reason: crate::workflow::Hold::TokenReused }, now, &mut log)?,
             }
-            prop_assert_eq!(&State::fold("w", &log), &state);
+            folding_is_prefix_consistent(&log, &state)?;
         }
     }
 }
@@ -232,32 +263,110 @@ fn check_event(
     declared: &WorkflowDocSpec,
     none_selected: bool,
 ) -> Result<(), TestCaseError> {
+    a_terminal_state_never_changes(before, event)?;
+    an_event_reads_back_as_it_was_written(event)?;
+    at_most_one_attempt_is_open(state, event)?;
+    attempts_increase_and_actions_come_in_order(state, event)?;
+    a_report_counts_once(state, event)?;
+    disks_are_armed_before_a_writing_attempt(state, event, none_selected)?;
+    only_blank_or_named_disks_are_armed(state, event, declared)?;
+    a_success_is_of_all_actions(state, event)?;
+    Ok(())
+}
+
+fn a_terminal_state_never_changes(before: &State, event: &Event) -> Result<(), TestCaseError> {
     prop_assert!(!before.phase.is_terminal(), "{event:?} after {:?}", before.phase);
+    if before.phase.is_stopped() {
+        let operators = matches!(
+            event,
+            Event::Retried { .. } | Event::CancelRequested | Event::Cancelled | Event::WorkerSeen { .. }
+        );
+        prop_assert!(operators, "{event:?} after {:?}: only an operator goes on", before.phase);
+    }
+    Ok(())
+}
+
+fn an_event_reads_back_as_it_was_written(event: &Event) -> Result<(), TestCaseError> {
+    let recorded = Recorded { seq: 1, at: at(1), event: event.clone() };
+    let text = serde_json::to_string(&recorded).unwrap();
+    prop_assert_eq!(serde_json::from_str::<Recorded>(&text).unwrap(), recorded);
+    Ok(())
+}
+
+fn at_most_one_attempt_is_open(state: &State, event: &Event) -> Result<(), TestCaseError> {
+    if let Event::ActionStarted { .. } = event {
+        prop_assert!(state.open.is_none(), "two attempts open at once");
+        prop_assert!(state.phase.is_open() && !state.is_held(), "started while {}", state.state_name());
+        prop_assert!(!state.cancel_requested, "started after a cancel");
+    }
+    Ok(())
+}
+
+fn attempts_increase_and_actions_come_in_order(state: &State, event: &Event) -> Result<(), TestCaseError> {
+    if let Event::ActionStarted { index, attempt, .. } = event {
+        let place = *index as usize;
+        prop_assert!(state.actions[..place].iter().all(|action| action.phase == ActionPhase::Succeeded));
+        prop_assert!(state.actions[place].phase != ActionPhase::Succeeded, "done twice");
+        prop_assert!(*attempt == state.actions[place].attempt + 1, "attempt numbers are used once");
+    }
+    Ok(())
+}
+
+fn a_report_counts_once(state: &State, event: &Event) -> Result<(), TestCaseError> {
+    if let Event::ActionEnded { index, attempt, .. } = event {
+        let open = state.open.as_ref().map(|open| (open.index, open.attempt));
+        prop_assert_eq!(open, Some((*index, *attempt)), "the end of an attempt that is not open");
+        prop_assert!(!state.actions[*index as usize].reported.contains(attempt), "counted twice");
+    }
+    Ok(())
+}
+
+fn disks_are_armed_before_a_writing_attempt(
+    state: &State,
+    event: &Event,
+    none_selected: bool,
+) -> Result<(), TestCaseError> {
+    if let Event::ActionStarted { index, .. } = event {
+        let writes = state.action(*index).is_some_and(|(_, action)| action.writes_disks());
+        prop_assert!(!writes || !state.armed.is_empty() || none_selected, "wrote before arming");
+    }
+    Ok(())
+}
+
+fn only_blank_or_named_disks_are_armed(
+    state: &State,
+    event: &Event,
+    declared: &WorkflowDocSpec,
+) -> Result<(), TestCaseError> {
+    if let Event::DisksArmed { disks, .. } = event {
+        prop_assert!(state.armed.is_empty(), "armed twice");
+        let seen = &state.seen["node-1"].inventory;
+        for Armed { device, .. } in disks {
+            let found = seen.disks.iter().find(|disk| disk.device == *device).unwrap();
+            prop_assert!(may_be_written(found, declared), "{found:?} was armed for {declared:?}");
+        }
+    }
+    Ok(())
+}
+
+fn a_success_is_of_all_actions(state: &State, event: &Event) -> Result<(), TestCaseError> {
     match event {
-        Event::ActionStarted { index, attempt, .. } => {
-            prop_assert!(state.open.is_none(), "two attempts open at once");
-            prop_assert!(state.phase.is_open() && !state.is_held(), "started while {}", state.state_name());
-            prop_assert!(state.actions[..*index as usize].iter().all(|a| a.phase == ActionPhase::Succeeded));
-            prop_assert!(
-                *attempt == state.actions[*index as usize].attempt + 1,
-                "attempt numbers are used once"
-            );
-            let writes = state.action(*index).is_some_and(|(_, action)| action.writes_disks());
-            prop_assert!(!writes || !state.armed.is_empty() || none_selected, "wrote before arming");
-        }
-        Event::DisksArmed { disks, .. } => {
-            prop_assert!(state.armed.is_empty(), "armed twice");
-            let seen = &state.seen["node-1"].inventory;
-            for Armed { device, .. } in disks {
-                let found = seen.disks.iter().find(|disk| disk.device == *device).unwrap();
-                prop_assert!(may_be_written(found, declared), "{found:?} was armed for {declared:?}");
-            }
-        }
         Event::Succeeded { .. } => {
             prop_assert!(state.actions.iter().all(|action| action.phase == ActionPhase::Succeeded));
         }
         Event::Retried { .. } => prop_assert!(matches!(state.phase, Phase::Failed | Phase::TimedOut)),
         _ => {}
     }
+    Ok(())
+}
+
+/// The log alone gives the state, in one go or entry by entry, and its entries are numbered without a gap.
+fn folding_is_prefix_consistent(log: &[Recorded], state: &State) -> Result<(), TestCaseError> {
+    prop_assert_eq!(&State::fold("w", log), state);
+    prop_assert!(log.iter().zip(1..).all(|(recorded, seq)| recorded.seq == seq));
+    let half = log.len() / 2;
+    let mut resumed = State::fold("w", &log[..half]);
+    log[half..].iter().for_each(|recorded| resumed.apply(recorded));
+    prop_assert_eq!(&resumed, state);
     Ok(())
 }
