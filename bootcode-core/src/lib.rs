@@ -32,6 +32,8 @@ pub mod mac;
 pub mod policy;
 pub mod secret;
 pub mod session;
+#[cfg(all(feature = "engine", feature = "testing"))]
+pub mod simulation;
 #[cfg(feature = "engine")]
 pub mod snapshot;
 pub mod source;

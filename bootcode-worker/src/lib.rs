@@ -39,5 +39,7 @@ pub mod power;
 pub mod protect;
 #[cfg(feature = "agent")]
 pub mod runtime;
+#[cfg(feature = "testing")]
+pub mod simulation;
 #[cfg(feature = "agent")]
 pub mod spool;

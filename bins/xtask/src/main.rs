@@ -1,4 +1,4 @@
-//! What developers run: `cargo xtask lab`, `test`, `osie`, `images`, `setup`.
+//! What developers run: `cargo xtask lab`, `test`, `sim`, `osie`, `images`, `setup`.
 
 mod build;
 mod debian_root;
@@ -10,6 +10,7 @@ mod lab;
 mod osie;
 mod run;
 mod setup;
+mod sim;
 mod test;
 mod workspace;
 
@@ -23,6 +24,7 @@ use crate::interrupt::Interrupt;
 use crate::lab::plan::LabFlags;
 use crate::run::{cargo, run, step};
 use crate::setup::{Consent, Purpose};
+use crate::sim::SimFlags;
 use crate::test::TestFlags;
 use crate::workspace::Workspace;
 
@@ -40,6 +42,8 @@ enum Task {
     Lab(LabFlags),
     /// Run all that continuous integration runs.
     Test(TestFlags),
+    /// Simulate the engine, its store and its workers by seed, with everything that can go wrong.
+    Sim(SimFlags),
     /// Start a server with defaults beside a dnsmasq on one wire, and see that it sends no DHCP reply.
     Beside {
         /// Install missing packages without asking.
@@ -102,6 +106,7 @@ fn perform(task: &Task, workspace: &Workspace, interrupt: &Interrupt) -> Result<
     match task {
         Task::Lab(flags) => lab::lab(workspace, flags, interrupt),
         Task::Test(flags) => test::test(workspace, *flags, interrupt),
+        Task::Sim(flags) => sim::sim(workspace, *flags),
         Task::Beside { yes } => lab::beside(workspace, Consent::from_flag(*yes), interrupt),
         Task::Osie { yes } => {
             setup::packages(Purpose::Lab, Consent::from_flag(*yes))?;

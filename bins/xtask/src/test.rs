@@ -11,6 +11,7 @@ use crate::lab::plan::{Dhcp, Firmware, LabFlags};
 use crate::lab::{self};
 use crate::run::{cargo, has_program, run, step};
 use crate::setup::{self, Consent, Purpose};
+use crate::sim::{self, SimFlags};
 use crate::workspace::Workspace;
 
 /// Flags of `cargo xtask test`.
@@ -50,6 +51,7 @@ pub(crate) fn test(workspace: &Workspace, flags: TestFlags, interrupt: &Interrup
     };
     cargo_step("tests", &[runner, &["--workspace", "--all-features"]].concat())?;
     cargo_step("documentation's examples", &["test", "--quiet", "--workspace", "--all-features", "--doc"])?;
+    step("simulation", || sim::sim(workspace, SimFlags::EVERY_TIME))?;
     if has_program("cargo-deny") {
         cargo_step("dependencies", &["deny", "check", "bans", "licenses", "sources"])?;
     } else {

@@ -1,5 +1,4 @@
 mod crash;
-mod simulation;
 mod steps;
 mod worker;
 mod world;
