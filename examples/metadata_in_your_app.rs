@@ -15,6 +15,7 @@ use bootcode_core::{
     boot::Site,
     clock::{Clock as _, SystemClock},
     files::Memory,
+    secret::NoSecrets,
     session::{Claims, Entropy, Sealer, Use, random_id},
     timeline::NoRecorder,
 };
@@ -45,6 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         networks: inventory,
         files: Arc::new(Memory::default()),
         site: Site { addresses: vec![Ipv4Addr::LOCALHOST], http_port: address.port() },
+        secrets: Arc::new(NoSecrets),
         sealer: Sealer::new(key),
         entropy: Arc::clone(&entropy),
         recorder: Arc::new(NoRecorder),

@@ -18,6 +18,10 @@ pub const YAML_REREAD_NODES: usize = 4_000_000;
 pub const YAML_DEPTH: usize = 64;
 /// Faults that are listed at once; more do not fit on a screen and usually have one cause.
 pub const FAULTS: usize = 200;
+/// Bytes of a file that a document names as user data; clouds take 16 to 64 KiB, and a batch of the store has to hold it.
+pub const USER_DATA_BYTES: usize = 256 << 10;
+/// References to nothing for which the name that was meant is looked for: that costs as much as the fleet has names.
+pub const SUGGESTIONS: usize = 10;
 /// Warnings that are listed at once. A fleet's machines are written alike, so the same few come again and again.
 pub const WARNINGS: usize = 200;
 /// Characters of a value that a fault repeats.

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bootcode_core::document::{Hardware, Network};
+use bootcode_core::{
+    document::{Hardware, Network},
+    template::Variable,
+};
 use serde_json::{Value, json};
 
 /// What the document takes from outside the Hardware.
@@ -54,8 +57,8 @@ pub fn document(hardware: &Hardware, addresses: &Addresses) -> Value {
         "instance": {
             "tags": spec.instance.tags,
             "sshKeys": spec.ssh_keys,
-            "userData": spec.user_data,
-            "vendorData": spec.vendor_data,
+            "userData": spec.user_data.as_ref().and_then(Variable::as_text),
+            "vendorData": spec.vendor_data.as_ref().and_then(Variable::as_text),
         },
         "phoneHome": addresses.phone_home.as_ref().map(|url| json!({"url": url})),
     })

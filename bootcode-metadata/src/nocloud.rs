@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
-use bootcode_core::document::{Hardware, Network};
+use bootcode_core::{
+    document::{Hardware, Network},
+    template::Variable,
+};
 use serde_json::{Map, Value, json};
 
 /// One of the four files. No other name is looked at, so nothing that a machine makes up reaches a log.
@@ -58,13 +61,14 @@ pub fn meta_data(instance_id: &str, hostname: &str, keys: &[String]) -> String {
 /// `user-data` as declared; an empty cloud-config where there is none.
 #[must_use]
 pub fn user_data(hardware: &Hardware) -> String {
-    hardware.spec.user_data.clone().unwrap_or_else(|| "#cloud-config\n{}\n".to_owned())
+    let text = hardware.spec.user_data.as_ref().and_then(Variable::as_text);
+    text.unwrap_or("#cloud-config\n{}\n").to_owned()
 }
 
 /// `vendor-data` as declared; empty where there is none.
 #[must_use]
 pub fn vendor_data(hardware: &Hardware) -> String {
-    hardware.spec.vendor_data.clone().unwrap_or_default()
+    hardware.spec.vendor_data.as_ref().and_then(Variable::as_text).unwrap_or_default().to_owned()
 }
 
 /// `network-config`, version 2: each interface told by its MAC, with its reservation or by DHCP.

@@ -11,8 +11,10 @@ use bootcode_core::{
     clock::Clock,
     document::{Hardware, Network},
     files::{FileName, FileRequest, FileSource},
+    secret::{SecretRef, SecretSource},
     session::{Claims, Entropy, Sealer, Use, random_id},
     source::{HardwareSource, NetworkKey, NetworkSource},
+    template::Variable,
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason, Subject},
 };
 
@@ -33,6 +35,8 @@ pub struct MetadataParts {
     pub files: Arc<dyn FileSource>,
     /// Where machines reach us.
     pub site: Site,
+    /// Where user data that is a secret is read.
+    pub secrets: Arc<dyn SecretSource>,
     /// Checks and makes tokens.
     pub sealer: Sealer,
     /// Randomness of tokens.
@@ -54,6 +58,28 @@ impl MetadataParts {
         let asker = Asker { token, peer: peer.ip().to_canonical() };
         let found = identify(asker, &*self.hardware, &*self.networks, &self.sealer, self.clock.now()).await;
         found.map_err(|reason| self.refuse(asker.peer, path, reason))
+    }
+
+    /// The machine with its secrets in place of their names. Secrets are for those with a token: for others they are left out.
+    pub(crate) async fn revealed(&self, asker: &Identified) -> Result<Arc<Hardware>, Refusal> {
+        if !has_secrets(&asker.hardware) {
+            return Ok(Arc::clone(&asker.hardware));
+        }
+        let mut hardware = Hardware::clone(&asker.hardware);
+        for data in [&mut hardware.spec.user_data, &mut hardware.spec.vendor_data] {
+            let Some(reference) = secret_of(data) else { continue };
+            *data = match &asker.claims {
+                None => None,
+                Some(_) => {
+                    let secret = self.secrets.resolve(&reference).await.map_err(|error| {
+                        tracing::error!(%error, machine = asker.hardware.name, "user data cannot be served");
+                        Refusal(Reason::ReadFailed)
+                    })?;
+                    Some(Variable::Text(secret.reveal().to_owned()))
+                }
+            };
+        }
+        Ok(Arc::new(hardware))
     }
 
     /// What the JSON document takes from outside the Hardware.
@@ -124,4 +150,13 @@ impl MetadataParts {
         })?;
         Ok(blob.map(|blob| blob.len))
     }
+}
+
+/// Whether what the machine's owner wrote is kept in a secret.
+pub(crate) fn has_secrets(hardware: &Hardware) -> bool {
+    [&hardware.spec.user_data, &hardware.spec.vendor_data].into_iter().any(|data| secret_of(data).is_some())
+}
+
+fn secret_of(data: &Option<Variable>) -> Option<SecretRef> {
+    data.as_ref().and_then(Variable::as_secret).cloned()
 }

@@ -17,7 +17,7 @@ use crate::{
     document::document,
     limits::PHONE_HOME_BYTES,
     nocloud::{self, SeedFile},
-    parts::MetadataParts,
+    parts::{MetadataParts, has_secrets},
     phone_home,
     refusal::Refusal,
     request::bearer,
@@ -50,7 +50,8 @@ async fn metadata(
     let asker = parts.identify(bearer(&headers), peer, "/metadata").await?;
     let addresses = parts.addresses(&asker).await?;
     parts.fetched(&asker.hardware, "/metadata");
-    Ok(([NO_STORE], Json(document(&asker.hardware, &addresses))).into_response())
+    let hardware = parts.revealed(&asker).await?;
+    Ok(([NO_STORE], Json(document(&hardware, &addresses))).into_response())
 }
 
 async fn nocloud_by_address(
@@ -78,7 +79,17 @@ async fn seed_file(
 ) -> Result<Response, Refusal> {
     let file: SeedFile = file.parse().map_err(|_| Refusal(Reason::NotFound))?;
     let path = format!("/nocloud/{}", file.name());
-    let hardware = parts.identify(token, peer, &path).await?.hardware;
+    let asker = parts.identify(token, peer, &path).await?;
+    let hardware = match file {
+        // An empty file would be taken for what the owner wrote.
+        SeedFile::UserData | SeedFile::VendorData
+            if asker.claims.is_none() && has_secrets(&asker.hardware) =>
+        {
+            return Err(parts.refuse(peer.ip().to_canonical(), &path, Reason::BadToken));
+        }
+        SeedFile::UserData | SeedFile::VendorData => parts.revealed(&asker).await?,
+        SeedFile::MetaData | SeedFile::NetworkConfig => asker.hardware,
+    };
     let text = match file {
         SeedFile::MetaData => {
             nocloud::meta_data(&hardware.instance_id(), hardware.hostname(), &hardware.spec.ssh_keys)

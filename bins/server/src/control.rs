@@ -37,6 +37,7 @@ pub(crate) struct Control {
     pub(crate) recorder: Arc<TimelineRecorder>,
     pub(crate) timeline: TimelineDriver,
     pub(crate) sessions: Arc<BootSessions>,
+    pub(crate) secrets: Arc<dyn SecretSource>,
     pub(crate) sealer: Sealer,
     pub(crate) entropy: Entropy,
     pub(crate) clock: Arc<dyn Clock>,
@@ -81,6 +82,8 @@ impl Control {
         let (recorder, timeline) =
             TimelineRecorder::new(Arc::clone(&journal), Arc::clone(&hardware), Arc::clone(&clock));
         let recorder = Arc::new(recorder);
+        let secrets: Arc<dyn SecretSource> =
+            own.secrets.unwrap_or_else(|| Arc::new(StoredSecrets::new(Arc::clone(&store))));
         let engine = Arc::new(
             Engine::open(engine::Parts {
                 store: Arc::clone(&store),
@@ -88,7 +91,7 @@ impl Control {
                 journal: Arc::clone(&journal),
                 recorder: Arc::clone(&recorder) as _,
                 images,
-                secrets: own.secrets.unwrap_or_else(|| Arc::new(StoredSecrets::new(Arc::clone(&store)))),
+                secrets: Arc::clone(&secrets),
                 sealer: sealer.clone(),
                 clock: Arc::clone(&clock),
             })
@@ -107,6 +110,7 @@ impl Control {
             recorder,
             timeline,
             sessions,
+            secrets,
             sealer,
             entropy,
             clock,

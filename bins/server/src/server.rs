@@ -221,6 +221,7 @@ fn rendered(control: &Control, site: &Site, policy: &Arc<dyn BootPolicy>) -> Ren
         policy: Arc::clone(policy),
         site: site.clone(),
         sessions: Arc::clone(&control.sessions),
+        secrets: Arc::clone(&control.secrets),
         sealer: control.sealer.clone(),
         entropy: Arc::clone(&control.entropy),
         recorder: Arc::clone(&control.recorder) as _,

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     arch::{Arch, Firmware},
     mac::MacAddr,
+    template::Variable,
 };
 
 /// A machine as protocols see it: its name, and its spec with the Profile's merged in.
@@ -54,12 +55,12 @@ pub struct HardwareSpec {
     pub local_boot: LocalBoot,
     /// Keys that the installed system lets in, in OpenSSH's form.
     pub ssh_keys: Vec<String>,
-    /// cloud-init's user data.
+    /// cloud-init's user data, or the secret that holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_data: Option<String>,
-    /// cloud-init's vendor data.
+    pub user_data: Option<Variable>,
+    /// cloud-init's vendor data, or the secret that holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub vendor_data: Option<String>,
+    pub vendor_data: Option<Variable>,
     /// What metadata serves besides.
     pub instance: Instance,
     /// What a `tinkerbell.org/v1alpha1` document that this was read from said in its `spec`, as written: templates see it as

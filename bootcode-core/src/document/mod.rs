@@ -5,8 +5,10 @@ mod check;
 mod diff;
 mod envelope;
 mod hardware;
+mod included;
 mod name;
 mod network;
+mod origins;
 mod plan;
 mod profile;
 mod read;
@@ -34,6 +36,7 @@ pub use hardware::{
 pub use network::{
     AddressRange, Dhcp, DhcpMode, Dns, MetadataIdentity, Network, NetworkSpec, UnknownMachines,
 };
+pub use origins::{FieldOrigin, FieldValue};
 pub use plan::Plan;
 pub use profile::{ProfileError, merge};
 pub use read::read;

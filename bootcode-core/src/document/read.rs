@@ -1,7 +1,7 @@
 //! From files to documents: syntax, envelope, and the shape of each spec.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::{
     API_VERSION, Document, DocumentSet, HardwareSpec, Kind, Metadata,
+    included::{Texts, named_files},
     name::document_name_fault,
     set::{Entry, Spec},
     tinkerbell::{self, Foreign, Paths, adopt, items, of_version, passed_over, refused},
@@ -34,13 +35,27 @@ pub fn read<N: AsRef<str>, T: AsRef<str>>(files: &[(N, T)]) -> Result<DocumentSe
 pub(super) fn read_partly<N: AsRef<str>, T: AsRef<str>>(files: &[(N, T)]) -> (DocumentSet, Faults) {
     let (mut set, mut faults) = (DocumentSet::default(), Faults::default());
     let mut places: HashMap<(Kind, String), String> = HashMap::new();
+    let mut texts = Texts::new(files.iter().map(|(name, text)| (name.as_ref(), text.as_ref())));
+    let mut parsed: Vec<(Arc<str>, Vec<Node>, Faults)> = Vec::with_capacity(files.len());
     for (name, text) in files {
-        let file: Arc<str> = name.as_ref().into();
-        let (nodes, refused) = yaml::parse_partly(&file, text.as_ref(), Reveal::All);
+        let (nodes, refused) = yaml::parse_partly(name.as_ref(), text.as_ref(), Reveal::All);
+        let nodes: Vec<Node> = nodes.into_iter().flat_map(items).collect();
+        if nodes.iter().any(|node| node.get("apiVersion").is_some() && node.get("kind").is_some()) {
+            texts.holds_documents(name.as_ref());
+        }
+        parsed.push((name.as_ref().into(), nodes, refused));
+    }
+    let named: HashSet<String> =
+        parsed.iter().flat_map(|(file, nodes, _)| named_files(file, nodes.iter())).collect();
+    for (file, nodes, refused) in parsed {
+        // The text of a machine's user data is no document, whatever it is called.
+        if texts.is_text(&file, &named) {
+            continue;
+        }
         faults.extend(refused);
-        let listed = nodes.iter().flat_map(|node| items(node).unwrap_or(std::slice::from_ref(node)));
-        for node in listed {
-            let Some(entry) = read_one(&file, node, &mut faults, &mut set.warnings) else { continue };
+        for mut node in nodes {
+            texts.include(&file, &mut node, &mut faults);
+            let Some(entry) = read_one(&file, &node, &mut faults, &mut set.warnings) else { continue };
             let key = (entry.document.kind, entry.document.metadata.name.clone());
             if let Some(first) = places.get(&key) {
                 let (kind, name) = &key;

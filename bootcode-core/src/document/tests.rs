@@ -274,6 +274,7 @@ spec:
     bad.yaml:4:36: spec.gateway: 10.0.1.1 lies outside 10.0.0.0/24
     bad.yaml:4:53: spec.lease: a lease runs at least 60s
     bad.yaml:4:113: spec.pool[1]: 10.0.0.20-10.0.1.3 overlaps a range above
+    bad.yaml:4:113: spec.pool[1]: 10.0.1.1 in it is the gateway
     bad.yaml:4:113: spec.pool[1]: 10.0.1.3 lies outside 10.0.0.0/24
     bad.yaml:9:14: spec.cidr: 10.0.0.0/16 overlaps 10.0.0.1/24 of Network `lab`
     bad.yaml:14:20: spec.interfaces: `interfaces` is of one machine: write it in a Hardware

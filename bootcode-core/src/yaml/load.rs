@@ -39,7 +39,7 @@ pub(crate) fn parse_revealing(file: &str, text: &str, reveal: Reveal<'_>) -> Res
 }
 
 /// The documents before the first fault, and that fault.
-pub(crate) fn parse_partly(file: &str, text: &str, reveal: Reveal<'_>) -> (Vec<Node>, Faults) {
+pub(crate) fn parse_partly<'a>(file: &str, text: &'a str, reveal: Reveal<'a>) -> (Vec<Node>, Faults) {
     let mut faults = Faults::default();
     if text.len() > YAML_FILE_BYTES {
         let message =
@@ -47,6 +47,20 @@ pub(crate) fn parse_partly(file: &str, text: &str, reveal: Reveal<'_>) -> (Vec<N
         faults.push(fault(file, Position::default(), message));
         return (Vec::new(), faults);
     }
+    let (builder, refused) = build(file, text, reveal);
+    faults.extend(refused);
+    (builder.documents, faults)
+}
+
+/// How many nodes a text made, how many of them aliases repeated, and what was wrong.
+#[cfg(test)]
+pub(super) fn work_of(text: &str) -> (usize, usize, Option<String>) {
+    let (builder, faults) = build("t.yaml", text, Reveal::All);
+    (builder.nodes, builder.aliased, faults.iter().next().map(ToString::to_string))
+}
+
+fn build<'a>(file: &str, text: &'a str, reveal: Reveal<'a>) -> (Builder<'a>, Faults) {
+    let mut faults = Faults::default();
     let options = granit_parser::options! {
         emit_comments: false,
         flow_nesting_limit: YAML_DEPTH,
@@ -69,7 +83,7 @@ pub(crate) fn parse_partly(file: &str, text: &str, reveal: Reveal<'_>) -> (Vec<N
             break;
         }
     }
-    (builder.documents, faults)
+    (builder, faults)
 }
 
 fn fault(file: &str, position: Position, message: String) -> Fault {

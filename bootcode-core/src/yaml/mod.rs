@@ -21,6 +21,8 @@ mod suggest;
 mod write;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use de::TEXT_OR_MAPPING;

@@ -71,6 +71,16 @@ impl Node {
         }
     }
 
+    /// The same, to change it.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        match &mut self.content {
+            Content::Mapping(entries) => {
+                entries.iter_mut().find(|(k, _)| &*k.value.text == key).map(|(_, value)| value)
+            }
+            _ => None,
+        }
+    }
+
     /// The text of a scalar.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {

@@ -2,9 +2,16 @@
 
 /// The candidate that is few edits away from `word`, if there is one.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let bound = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    let bound = (length / 3).max(1);
+    // Separators are free, so a longer word may still be near; one that is twice as long or half as long is not.
+    let may_be_near = |candidate: &&str| {
+        let other = candidate.chars().count();
+        other <= 2 * length + bound && length <= 2 * other + bound
+    };
     candidates
         .into_iter()
+        .filter(may_be_near)
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= bound)
         .min_by_key(|(distance, _)| *distance)

@@ -5,6 +5,7 @@ mod site;
 use std::sync::Arc;
 
 use crate::limits::PHONE_HOME_BYTES;
+use axum::http::StatusCode;
 use bootcode_core::{
     document::MetadataIdentity,
     session::Use,
@@ -189,4 +190,25 @@ async fn no_token_is_recorded_wherever_it_stood() {
             assert!(!recorded.contains(half), "{recorded}");
         }
     }
+}
+
+#[tokio::test]
+async fn user_data_that_is_a_secret_is_for_those_with_a_token() {
+    let world = World::new(MetadataIdentity::Address);
+    let three = token("node-3", Use::Instance, NOW + 60);
+    let read = world.get("192.168.99.13", "/nocloud/user-data", Some(&three)).await;
+    assert_eq!((read.status, read.body.as_str()), (StatusCode::OK, "#cloud-config\npassword: hunter2\n"));
+    let document = world.get("192.168.99.13", "/metadata", Some(&three)).await;
+    assert!(document.body.contains("hunter2"), "{}", document.body);
+    for file in ["/nocloud/user-data", "/nocloud/vendor-data"] {
+        let refused = world.get("192.168.99.13", file, None).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{file}: {}", refused.body);
+    }
+    let document = world.get("192.168.99.13", "/metadata", None).await;
+    assert_eq!(document.status, StatusCode::OK);
+    assert!(!document.body.contains("hunter2") && !document.body.contains("secretRef"), "{}", document.body);
+    // What cannot be read now is asked for again, not taken for nothing.
+    let four = token("node-4", Use::Instance, NOW + 60);
+    let away = world.get("192.168.99.14", "/nocloud/user-data", Some(&four)).await;
+    assert_eq!(away.status, StatusCode::SERVICE_UNAVAILABLE, "{}", away.body);
 }

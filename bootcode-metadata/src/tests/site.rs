@@ -17,6 +17,7 @@ use bootcode_core::{
     clock::{Clock, Timestamp},
     document::{Hardware, MetadataIdentity, Network},
     files::Memory,
+    secret::{Secret, SecretError, SecretRef, SecretSource},
     session::{Claims, Sealer, Use},
     source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError},
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason},
@@ -61,6 +62,7 @@ impl World {
             networks: Arc::new(OneNetwork(Arc::new(network))),
             files: Arc::new(Memory::default().with("debian 12.tar.zst", vec![0; 1234])),
             site: Site { addresses: vec![Ipv4Addr::new(192, 168, 99, 1)], http_port: 7080 },
+            secrets: Arc::new(OneSecret),
             sealer: Sealer::new(KEY),
             entropy: Arc::new(|| [0xab; 16]),
             recorder: Arc::clone(&recorded) as Arc<dyn BootRecorder>,
@@ -142,7 +144,27 @@ fn machines() -> Vec<Arc<Hardware>> {
         let spec = serde_json::from_value(spec).unwrap();
         Arc::new(Hardware { name: name.to_owned(), labels: Default::default(), spec })
     };
-    [("node-1", node_1), ("node-2", node_2)].map(named).to_vec()
+    let secretive = |number: u8, key: &str| {
+        json!({
+            "interfaces": [{"id": "nic0", "mac": format!("52:54:00:00:00:0{number}"), "network": "lab", "ip": format!("192.168.99.1{number}")}],
+            "userData": {"secretRef": format!("site/{key}")},
+        })
+    };
+    let (node_3, node_4) = (secretive(3, "init"), secretive(4, "gone"));
+    [("node-1", node_1), ("node-2", node_2), ("node-3", node_3), ("node-4", node_4)].map(named).to_vec()
+}
+
+/// Has `site/init`.
+struct OneSecret;
+
+#[async_trait]
+impl SecretSource for OneSecret {
+    async fn resolve(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
+        if reference.key() == "init" {
+            return Ok(Secret::new("#cloud-config\npassword: hunter2\n".to_owned()));
+        }
+        Err(SecretError { reference: reference.clone(), problem: "its file is gone".to_owned() })
+    }
 }
 
 struct Machines(Vec<Arc<Hardware>>);

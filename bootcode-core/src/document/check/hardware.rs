@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Checker, Kind, Spec, storage, unique::Unique};
 use crate::{
-    document::{DhcpMode, Entry, HardwareSpec, Interface, name::host_name_fault},
+    document::{DhcpMode, Entry, HardwareSpec, Interface, catalog::agent_id, name::host_name_fault},
     mac::MacAddr,
 };
 
@@ -18,6 +18,8 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
     let mut macs: Unique<'_, MacAddr> = Unique::new("hardware address");
     let mut ips: Unique<'_, Ipv4Addr> = Unique::new("address");
+    let mut agents: Unique<'_, String> = Unique::new("agent's id");
+    let mut uuids: Unique<'_, String> = Unique::new("UUID");
     for (entry, spec) in std::mem::take(&mut checker.machines) {
         for (n, interface) in spec.interfaces.iter().enumerate() {
             let path = format!("spec.interfaces[{n}]");
@@ -40,6 +42,12 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             place(checker, entry, &path, interface);
         }
         host(checker, entry, &spec);
+        if let Some(agent) = agent_id(&entry.document) {
+            agents.claim(checker, entry, "spec.tinkerbell.agentID", agent.to_owned());
+        }
+        if let Some(uuid) = spec.identity.as_ref().and_then(|identity| identity.uuid.as_ref()) {
+            uuids.claim(checker, entry, "spec.identity.uuid", uuid.to_ascii_lowercase());
+        }
         storage::check(checker, entry, &spec);
         common(checker, entry, &spec);
         checker.machines.push((entry, spec));

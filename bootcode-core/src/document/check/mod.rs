@@ -2,10 +2,14 @@
 
 mod hardware;
 mod network;
+mod secret;
 mod storage;
 mod template;
 mod unique;
 mod workflow;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,6 +20,7 @@ use super::{
     set::{Entry, Spec},
     tinkerbell::adopt,
 };
+use crate::limits::{FAULTS, SUGGESTIONS};
 use crate::yaml::{self, Faults, Node, nearest};
 
 /// Where documents come from.
@@ -58,6 +63,7 @@ pub fn check(new: &DocumentSet, existing: &[Document], origin: Origin) -> Faults
     let mut checker = Checker::new(&stored, &new.entries);
     network::check(&mut checker);
     hardware::check(&mut checker);
+    secret::check(&mut checker);
     template::check(&mut checker, &new.entries);
     workflow::check(&mut checker, &new.entries, existing, origin);
     checker.faults.sorted()
@@ -68,6 +74,8 @@ struct Checker<'a> {
     entries: Vec<&'a Entry>,
     by_name: HashMap<(Kind, &'a str), &'a Entry>,
     machines: Vec<(&'a Entry, HardwareSpec)>,
+    /// References to nothing, so far.
+    missing: usize,
     faults: Faults,
 }
 
@@ -76,7 +84,8 @@ impl<'a> Checker<'a> {
         let entries: Vec<&Entry> = stored.iter().chain(new).collect();
         let by_name =
             entries.iter().map(|e| ((e.document.kind, e.document.metadata.name.as_str()), *e)).collect();
-        let mut checker = Self { entries, by_name, machines: Vec::new(), faults: Faults::default() };
+        let mut checker =
+            Self { entries, by_name, machines: Vec::new(), missing: 0, faults: Faults::default() };
         for entry in checker.entries.clone() {
             if entry.document.kind == Kind::Hardware
                 && let Some(spec) = checker.merged(entry)
@@ -94,13 +103,16 @@ impl<'a> Checker<'a> {
     /// The document that `path` of `entry` names; a fault where there is none.
     fn reference(&mut self, entry: &Entry, path: &str, kind: Kind, name: &str) -> Option<&'a Entry> {
         let found = self.find(kind, name);
-        if found.is_none() {
+        if found.is_none() && self.faults.len() < FAULTS {
+            self.missing += 1;
             let mut fault = entry.fault(path, format_args!("there is no {kind} `{name}`"));
-            let mut names: Vec<&str> =
-                self.by_name.keys().filter(|(k, _)| *k == kind).map(|(_, name)| *name).collect();
-            // Of two that are as near the same one is meant each time.
-            names.sort_unstable();
-            fault.suggestion = nearest(name, names).map(str::to_owned);
+            if self.missing <= SUGGESTIONS {
+                let mut names: Vec<&str> =
+                    self.by_name.keys().filter(|(k, _)| *k == kind).map(|(_, name)| *name).collect();
+                // Of two that are as near the same one is meant each time.
+                names.sort_unstable();
+                fault.suggestion = nearest(name, names).map(str::to_owned);
+            }
             self.faults.push(fault);
         }
         found

@@ -1,7 +1,7 @@
 //! Networks: their addresses lie inside them, and no two overlap.
 
 use super::{Checker, Spec};
-use crate::document::{Entry, NetworkSpec};
+use crate::document::{AddressRange, Entry, NetworkSpec};
 
 /// A pool, a reservation and a router need some room; a /30 holds two addresses.
 const LONGEST_PREFIX: u8 = 30;
@@ -9,48 +9,78 @@ const LONGEST_PREFIX: u8 = 30;
 const SHORTEST_LEASE: u64 = 60;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
-    let mut seen: Vec<(&Entry, &NetworkSpec)> = Vec::new();
-    for entry in checker.entries.clone() {
+    let mut all: Vec<(usize, &Entry, &NetworkSpec)> = Vec::new();
+    for (place, entry) in checker.entries.clone().into_iter().enumerate() {
         let Some(Spec::Network(spec)) = &entry.spec else { continue };
-        let cidr = spec.cidr;
-        if cidr != cidr.trunc() {
-            let message = format!("host bits are set: write {}", cidr.trunc());
-            checker.fault(entry, "spec.cidr", message);
-        }
-        if cidr.prefix_len() > LONGEST_PREFIX {
-            checker.fault(
-                entry,
-                "spec.cidr",
-                format_args!("{cidr} has no room for machines: use /30 or wider"),
-            );
-        }
-        if let Some(gateway) = spec.gateway
-            && !spec.holds(gateway)
-        {
-            checker.fault(entry, "spec.gateway", spec.outside(gateway));
-        }
-        if spec.lease.as_secs() < SHORTEST_LEASE {
-            checker.fault(entry, "spec.lease", format_args!("a lease runs at least {SHORTEST_LEASE}s"));
-        }
-        for (n, range) in spec.pool.iter().enumerate() {
-            let path = format!("spec.pool[{n}]");
-            for end in [range.first, range.last] {
-                if !spec.holds(end) {
-                    checker.fault(entry, &path, spec.outside(end));
-                }
-            }
-            if spec.pool[..n].iter().any(|other| other.first <= range.last && range.first <= other.last) {
-                checker.fault(entry, &path, format_args!("{range} overlaps a range above"));
-            }
-        }
-        for (other, other_spec) in &seen {
-            let theirs = other_spec.cidr.trunc();
-            if theirs.contains(&cidr.trunc()) || cidr.trunc().contains(&theirs) {
-                let name = &other.document.metadata.name;
-                let message = format!("{cidr} overlaps {} of Network `{name}`", other_spec.cidr);
-                checker.fault(entry, "spec.cidr", message);
+        alone(checker, entry, spec);
+        all.push((place, entry, spec));
+    }
+    overlaps(checker, all);
+}
+
+fn alone(checker: &mut Checker<'_>, entry: &Entry, spec: &NetworkSpec) {
+    let cidr = spec.cidr;
+    if cidr != cidr.trunc() {
+        let message = format!("host bits are set: write {}", cidr.trunc());
+        checker.fault(entry, "spec.cidr", message);
+    }
+    if cidr.prefix_len() > LONGEST_PREFIX {
+        let message = format!("{cidr} has no room for machines: use /30 or wider");
+        checker.fault(entry, "spec.cidr", message);
+    }
+    if let Some(gateway) = spec.gateway
+        && !spec.holds(gateway)
+    {
+        checker.fault(entry, "spec.gateway", spec.outside(gateway));
+    }
+    if spec.lease.as_secs() < SHORTEST_LEASE {
+        checker.fault(entry, "spec.lease", format_args!("a lease runs at least {SHORTEST_LEASE}s"));
+    }
+    let mut before: Vec<(usize, &AddressRange)> = Vec::new();
+    for (n, range) in spec.pool.iter().enumerate() {
+        let path = format!("spec.pool[{n}]");
+        for end in [range.first, range.last] {
+            if !spec.holds(end) {
+                checker.fault(entry, &path, spec.outside(end));
             }
         }
-        seen.push((entry, spec));
+        if let Some(gateway) = spec.gateway.filter(|gateway| range.contains(*gateway)) {
+            checker.fault(entry, &path, format_args!("{gateway} in it is the gateway"));
+        }
+        before.push((n, range));
+    }
+    before.sort_by_key(|(n, range)| (range.first, *n));
+    let mut widest: Option<(usize, &AddressRange)> = None;
+    for (n, range) in before {
+        let overlapped = widest.filter(|(_, widest)| range.first <= widest.last);
+        if let Some((other, wide)) = overlapped {
+            let (n, range) = if other > n { (other, wide) } else { (n, range) };
+            checker.fault(entry, &format!("spec.pool[{n}]"), format_args!("{range} overlaps a range above"));
+        }
+        if widest.is_none_or(|(_, widest)| range.last > widest.last) {
+            widest = Some((n, range));
+        }
+    }
+}
+
+/// Two networks overlap where one contains the other, so in their order each needs to be compared with those that are still open only.
+fn overlaps<'a>(checker: &mut Checker<'a>, mut all: Vec<(usize, &'a Entry, &'a NetworkSpec)>) {
+    all.sort_by_key(|(place, _, spec)| {
+        let cidr = spec.cidr.trunc();
+        (cidr.network(), cidr.prefix_len(), *place)
+    });
+    let mut around: Vec<&(usize, &Entry, &NetworkSpec)> = Vec::new();
+    for inner in &all {
+        while around.last().is_some_and(|outer| !outer.2.cidr.contains(&inner.2.cidr.trunc().network())) {
+            around.pop();
+        }
+        if let Some(outer) = around.last() {
+            // The one that came later is at fault.
+            let (first, later) = if outer.0 < inner.0 { (*outer, inner) } else { (inner, *outer) };
+            let name = &first.1.document.metadata.name;
+            let message = format!("{} overlaps {} of Network `{name}`", later.2.cidr, first.2.cidr);
+            checker.fault(later.1, "spec.cidr", message);
+        }
+        around.push(inner);
     }
 }

@@ -9,6 +9,8 @@ use crate::document::{
 
 const MATCHES: [&str; 5] = ["wwn", "serial", "type", "size", "path"];
 const TYPES: [&str; 4] = ["bios-boot", "esp", "linux", "swap"];
+/// What a table takes at both ends of a disk, with partitions that begin at whole MiB.
+const TABLE_BYTES: u64 = 2 << 20;
 const FORMATS: [&str; 3] = ["ext4", "vfat", "swap"];
 
 /// Checks what the document says of storage; what its Profile says is checked there.
@@ -51,6 +53,9 @@ pub(super) fn check(checker: &mut Checker<'_>, entry: &Entry, spec: &HardwareSpe
             checker.fault(entry, &path, format_args!("disk `{}` has a second layout", table.disk));
         }
         layout(checker, entry, &path, table);
+        if let Some(disk) = storage.disks.iter().find(|disk| disk.id == table.disk) {
+            room(checker, entry, &path, table, disk);
+        }
         for (m, partition) in table.layout.iter().enumerate() {
             let path = format!("{path}.layout[{m}]");
             if !ids.insert(partition.id.as_str()) {
@@ -86,8 +91,16 @@ fn disk_faults(checker: &mut Checker<'_>, entry: &Entry, path: &str, disk: &Disk
         if !MATCHES.contains(&key.as_str()) {
             let message = format!("a disk cannot be matched by `{key}`; known are {}", MATCHES.join(", "));
             checker.fault(entry, &at, message);
+        } else if value.trim().is_empty() {
+            checker.fault(entry, &at, "no disk is matched by nothing");
         } else if key == "size" && parse_size_range(value).is_none() {
             checker.fault(entry, &at, format_args!("`{value}` is no size: write 960GB or 400GB..1TB"));
+        } else if key == "path" && !value.starts_with(['/', '*']) {
+            checker.fault(
+                entry,
+                &at,
+                format_args!("`{value}` is no path: write it from the root, as in /dev/disk/by-path/*-ata-1"),
+            );
         }
     }
 }
@@ -116,6 +129,21 @@ fn layout(checker: &mut Checker<'_>, entry: &Entry, path: &str, table: &Partitio
             checker.fault(entry, &format!("{path}.size"), message);
         }
         partition_faults(checker, entry, &path, partition);
+    }
+}
+
+/// Whether the partitions fit on the largest disk that the match lets in.
+fn room(checker: &mut Checker<'_>, entry: &Entry, path: &str, table: &PartitionTable, disk: &Disk) {
+    let largest = disk.matching.get("size").and_then(|size| parse_size_range(size)).map(|range| *range.end());
+    let Some(largest) = largest.filter(|largest| *largest < u64::MAX) else { return };
+    let sizes = table.layout.iter().filter_map(|partition| parse_size(&partition.size));
+    let sum = sizes.fold(TABLE_BYTES, u64::saturating_add);
+    if sum > largest {
+        let message = format!(
+            "the partitions need {sum} bytes, their table included, and disk `{}` has at most {largest}",
+            disk.id
+        );
+        checker.fault(entry, &format!("{path}.layout"), message);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::{Checker, Entry, Spec};
 use crate::{
-    document::Kind,
     template::lint,
     yaml::{Content, Fault, Faults},
 };
@@ -14,15 +13,6 @@ pub(super) fn check(checker: &mut Checker<'_>, new: &[Entry]) {
         {
             let faults = Faults(vec![error.into_fault(&entry.document.metadata.name)]);
             checker.faults.extend(in_file(entry, faults, None));
-        }
-    }
-    for entry in new.iter().filter(|entry| entry.document.kind == Kind::Secret) {
-        let Some(Spec::Secret(spec)) = &entry.spec else { continue };
-        for (name, origin) in &spec.keys {
-            if origin.file.is_some() == origin.env.is_some() {
-                let message = "a secret is read from either a `file` or a variable (`env`)";
-                checker.fault(entry, &format!("spec.keys.{name}"), message);
-            }
         }
     }
 }

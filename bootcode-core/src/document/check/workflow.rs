@@ -1,6 +1,8 @@
 //! Workflows: what they name exists, what they ask for is allowed, and their template fits their machine.
 
-use super::{Checker, Document, Entry, Kind, Origin, Spec, template::in_file};
+use std::collections::HashMap;
+
+use super::{Checker, Document, Entry, Kind, Origin, Spec, secret::declared, template::in_file};
 use crate::{
     document::{Catalog, CompileError, Overwrite, WorkflowDocSpec},
     yaml::Faults,
@@ -8,12 +10,13 @@ use crate::{
 
 pub(super) fn check(checker: &mut Checker<'_>, new: &[Entry], existing: &[Document], origin: Origin) {
     let documents: Vec<&Entry> = checker.entries.clone();
+    let all_applied: HashMap<&str, &Document> =
+        existing.iter().filter(|d| d.kind == Kind::Workflow).map(|d| (d.metadata.name.as_str(), d)).collect();
     let catalog = Catalog::new(documents.iter().map(|entry| &entry.document));
     for entry in new {
         let Some(Spec::Workflow(spec)) = &entry.spec else { continue };
         let name = &entry.document.metadata.name;
-        let applied = existing.iter().find(|d| d.kind == Kind::Workflow && d.metadata.name == *name);
-        if let Some(applied) = applied {
+        if let Some(applied) = all_applied.get(name.as_str()) {
             if WorkflowDocSpec::from_document(applied).ok().as_ref() != Some(spec) {
                 let message = "a Workflow is not changed once it is applied: give the new one another name";
                 checker.fault(entry, "spec", message);
@@ -52,7 +55,14 @@ pub(super) fn check(checker: &mut Checker<'_>, new: &[Entry], existing: &[Docume
             continue;
         }
         match catalog.compile(spec) {
-            Ok(_) => {}
+            Ok(compiled) => {
+                for (_, action) in compiled.actions() {
+                    for (variable, reference) in action.secrets() {
+                        let whose = format!("action `{}`, variable {variable}: ", action.name);
+                        declared(checker, template, "spec.data", &whose, reference);
+                    }
+                }
+            }
             Err(CompileError::Template { faults, .. }) => {
                 checker.faults.extend(in_file(template, faults, Some(name)));
             }

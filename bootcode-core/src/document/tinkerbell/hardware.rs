@@ -38,6 +38,7 @@ pub(super) fn hardware(
         spec.insert("storage".to_owned(), storage);
     }
     spec.insert("tinkerbell".to_owned(), original.clone());
+    reading.paths.add("spec.tinkerbell.agentID", "spec.agentID");
     (spec.into(), claims)
 }
 

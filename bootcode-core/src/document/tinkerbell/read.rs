@@ -57,17 +57,16 @@ pub(in crate::document) fn of_version(version: &str, kind: Option<&str>) -> Opti
     }
 }
 
-/// The documents of a list, as `kubectl get -o yaml` writes it; `None` where the document is none.
-pub(in crate::document) fn items(node: &Node) -> Option<&[Node]> {
-    let version = node.get("apiVersion").and_then(Node::as_text)?;
-    let kind = node.get("kind").and_then(Node::as_text)?;
+/// The documents of a list, as `kubectl get -o yaml` writes it; of any other document itself.
+pub(in crate::document) fn items(mut node: Node) -> Vec<Node> {
+    let text = |key: &str| node.get(key).and_then(Node::as_text).unwrap_or_default();
     let known = matches!(
-        (version, kind),
+        (text("apiVersion"), text("kind")),
         ("v1", "List") | ("tinkerbell.org/v1alpha1", "HardwareList" | "TemplateList" | "WorkflowList")
     );
-    match &node.get("items")?.content {
-        Content::Sequence(items) if known => Some(items),
-        _ => None,
+    match node.get_mut("items").map(|items| &mut items.content) {
+        Some(Content::Sequence(items)) if known => std::mem::take(items),
+        _ => vec![node],
     }
 }
 
