@@ -98,9 +98,22 @@ fn fields(old: &Document, new: &Document) -> Vec<FieldChange> {
     fields
 }
 
+/// Fields that may hold what nobody should read in a terminal or a log, and what was kept of an original, which says all once more.
+const NOT_SHOWN: [&str; 3] = ["spec.userData", "spec.vendorData", "spec.tinkerbell"];
+
+/// The value, or of one that is not shown its size.
+fn shown(path: &str, value: &Value) -> Value {
+    let hidden = NOT_SHOWN.contains(&path);
+    match value {
+        Value::String(text) if hidden => format!("not shown, {} bytes", text.len()).into(),
+        _ if hidden => "not shown".into(),
+        value => value.clone(),
+    }
+}
+
 fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, fields: &mut Vec<FieldChange>) {
     match (old, new) {
-        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+        (Some(Value::Object(old)), Some(Value::Object(new))) if path != "spec.tinkerbell" => {
             for (key, value) in old {
                 compare(&format!("{path}.{key}"), Some(value), new.get(key), fields);
             }
@@ -110,7 +123,8 @@ fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, fields: &mut Ve
         }
         (old, new) if old == new => {}
         (old, new) => {
-            fields.push(FieldChange { path: path.to_owned(), from: old.cloned(), to: new.cloned() });
+            let shown = |value: Option<&Value>| value.map(|value| shown(path, value));
+            fields.push(FieldChange { path: path.to_owned(), from: shown(old), to: shown(new) });
         }
     }
 }
@@ -129,6 +143,18 @@ mod tests {
             metadata: Metadata { name: name.into(), ..Metadata::default() },
             spec,
         }
+    }
+
+    #[test]
+    fn what_may_be_secret_is_told_to_differ_and_not_shown() {
+        let old = [hardware("a", json!({"userData": "hunter2", "tinkerbell": {"userData": "hunter2"}}))];
+        let new = [hardware("a", json!({"userData": "hunter3!", "tinkerbell": {"userData": "hunter3!"}}))];
+        let diff = diff(&old, &new);
+        let fields: Vec<&str> = diff.changed[0].fields.iter().map(|field| field.path.as_str()).collect();
+        assert_eq!(fields, ["spec.userData", "spec.tinkerbell"]);
+        assert_eq!(diff.changed[0].fields[0].to, Some(json!("not shown, 8 bytes")));
+        let text = serde_json::to_string(&diff).unwrap();
+        assert!(!text.contains("hunter"), "{text}");
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::API_VERSION;
+use super::{API_VERSION, tinkerbell::items};
 use crate::{
     limits::USER_DATA_BYTES,
-    yaml::{Content, Fault, Faults, Node},
+    yaml::{self, Content, Fault, Faults, Node, Reveal},
 };
 
 /// The fields that may name a file.
@@ -31,7 +31,7 @@ fn path_of(file: &str, named: &str) -> Result<String, &'static str> {
 }
 
 /// The name as it is compared: `./a/b.yaml` and `a/b.yaml` are one file.
-fn normal(file: &str) -> String {
+pub(super) fn normal(file: &str) -> String {
     Path::new(file)
         .components()
         .filter(|part| *part != Component::CurDir)
@@ -52,6 +52,22 @@ fn named(document: &Node) -> impl Iterator<Item = (&'static str, &Node)> {
 pub(super) fn named_files<'a>(file: &str, documents: impl Iterator<Item = &'a Node>) -> Vec<String> {
     let names = documents.flat_map(named).filter_map(|(_, name)| path_of(file, name.as_text()?).ok());
     names.map(|name| normal(&name)).collect()
+}
+
+/// The paths of the files that the documents of a file name, as they would be opened.
+pub(super) fn paths_named_in(file: &str, text: &str) -> Vec<String> {
+    // Most files name none, and reading each of them twice would cost a second for 10,000 machines.
+    if !text.contains("file:") || !FIELDS.iter().any(|field| text.contains(field)) {
+        return Vec::new();
+    }
+    let (documents, _) = yaml::parse_partly(file, text, Reveal::Nothing);
+    let documents: Vec<Node> = documents.into_iter().flat_map(items).collect();
+    documents
+        .iter()
+        .flat_map(named)
+        .filter_map(|(_, name)| path_of(file, name.as_text()?).ok())
+        .map(|path| normal(&path))
+        .collect()
 }
 
 /// The files that were read, by their names.

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::included::{normal, paths_named_in};
 use crate::{
     limits::{TREE_BYTES, TREE_FILES, YAML_FILE_BYTES},
     yaml::{self, Fault, Faults},
@@ -26,8 +27,8 @@ pub enum TreeError {
         #[source]
         source: io::Error,
     },
-    /// A pipe or a device among the files of a directory.
-    #[error("{} is no regular file: take it out of the directory", path.display())]
+    /// A pipe or a device among the files of a directory, or a link that leads out of it.
+    #[error("{} is no regular file of the directory: take it out", path.display())]
     NoFile {
         /// It.
         path: PathBuf,
@@ -59,6 +60,7 @@ pub fn read_tree(path: &Path) -> Result<Vec<(String, String)>, TreeError> {
         // A file that was named may be a pipe: a shell makes one of `<(..)`.
         tree.file(path)?;
     }
+    tree.named_files(&metadata)?;
     tree.texts.sort();
     tree.faults.or_ok(tree.texts).map_err(TreeError::Faults)
 }
@@ -101,6 +103,30 @@ impl Tree<'_> {
             } else if is_document {
                 return Err(TreeError::NoFile { path });
             }
+        }
+        Ok(())
+    }
+
+    /// Reads the files that documents name for their texts, unless they are read already. A link may not lead out of the directory.
+    fn named_files(&mut self, metadata: &fs::Metadata) -> Result<(), TreeError> {
+        let mut named: HashSet<String> =
+            self.texts.iter().flat_map(|(name, text)| paths_named_in(name, text)).collect();
+        if !named.is_empty() {
+            for (name, _) in &self.texts {
+                named.remove(&normal(name));
+            }
+        }
+        let root = if metadata.is_dir() { self.root } else { self.root.parent().unwrap_or(Path::new("")) };
+        let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+        for name in named {
+            let path = Path::new(&name);
+            // What is missing is a fault of the document that names it.
+            let Ok(real) = fs::canonicalize(path) else { continue };
+            let inside = fs::canonicalize(root).map_err(failed(root))?;
+            if !real.starts_with(&inside) || !fs::metadata(&real).is_ok_and(|metadata| metadata.is_file()) {
+                return Err(TreeError::NoFile { path: path.to_owned() });
+            }
+            self.file(path)?;
         }
         Ok(())
     }
@@ -169,6 +195,37 @@ mod tests {
         let Err(TreeError::Faults(faults)) = read_tree(dir.path()) else { panic!("faults") };
         assert_eq!(faults.len(), 2, "{faults}");
         assert!(faults.to_string().contains("a.yaml:2:1"), "{faults}");
+    }
+
+    #[test]
+    fn texts_that_documents_name_are_read_with_them_from_inside_only() {
+        use crate::document::{Catalog, Origin, validate};
+        let outer = tempfile::tempdir().unwrap();
+        let root = outer.path().join("site");
+        fs::create_dir_all(root.join("rack/files")).unwrap();
+        let machine = |name: &str, mac: u8, file: &str| {
+            let text = format!(
+                "apiVersion: bootcode/v1\nkind: Hardware\nmetadata: {{name: {name}}}\nspec: {{interfaces: [{{id: a, mac: 02:00:00:00:00:0{mac}}}], userData: {{file: {file}}}}}\n"
+            );
+            fs::write(root.join(format!("rack/{name}.yaml")), text).unwrap();
+        };
+        machine("a", 1, "files/init.sh");
+        machine("b", 2, "user-data.yaml");
+        fs::write(root.join("rack/files/init.sh"), "#!/bin/sh\n").unwrap();
+        fs::write(root.join("rack/user-data.yaml"), "#cloud-config\nusers: []\n").unwrap();
+        for path in [root.clone(), root.join("rack/a.yaml")] {
+            let set = validate(&read_tree(&path).unwrap(), &[], Origin::Directory).unwrap();
+            let machine = Catalog::new(set.documents()).hardware("a").unwrap();
+            assert_eq!(machine.spec.user_data.unwrap().as_text(), Some("#!/bin/sh\n"));
+        }
+        let set = validate(&read_tree(&root).unwrap(), &[], Origin::Directory).unwrap();
+        assert_eq!(set.len(), 2, "user data is no document, whatever its name");
+        fs::write(outer.path().join("secret"), "x").unwrap();
+        fs::remove_file(root.join("rack/files/init.sh")).unwrap();
+        let faults = validate(&read_tree(&root).unwrap(), &[], Origin::Directory).unwrap_err();
+        assert!(faults.to_string().contains("a.yaml:4:"), "{faults}");
+        symlink(outer.path().join("secret"), root.join("rack/files/init.sh")).unwrap();
+        assert!(matches!(read_tree(&root), Err(TreeError::NoFile { .. })));
     }
 
     #[test]

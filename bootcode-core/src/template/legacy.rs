@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Variable;
 use crate::document::{Hardware, Interface, Network};
 
 /// The machine; from the words of a document of Tinkerbell's where it was read from one.
@@ -25,8 +26,8 @@ pub(super) fn legacy(machine: &Hardware, network: &dyn Fn(&str) -> Option<Networ
     json!({
         "Disks": disks,
         "Interfaces": interfaces,
-        "UserData": machine.spec.user_data.as_deref().unwrap_or_default(),
-        "VendorData": machine.spec.vendor_data.as_deref().unwrap_or_default(),
+        "UserData": machine.spec.user_data.as_ref().and_then(Variable::as_text).unwrap_or_default(),
+        "VendorData": machine.spec.vendor_data.as_ref().and_then(Variable::as_text).unwrap_or_default(),
         "Metadata": metadata,
     })
 }
