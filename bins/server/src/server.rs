@@ -221,7 +221,6 @@ fn rendered(control: &Control, site: &Site, policy: &Arc<dyn BootPolicy>) -> Ren
         policy: Arc::clone(policy),
         site: site.clone(),
         sessions: Arc::clone(&control.sessions),
-        secrets: Arc::clone(&control.secrets),
         sealer: control.sealer.clone(),
         entropy: Arc::clone(&control.entropy),
         recorder: Arc::clone(&control.recorder) as _,
@@ -243,6 +242,7 @@ fn dhcp_sources(control: &Control, policy: &Arc<dyn BootPolicy>) -> Sources {
 
 fn metadata(control: &Control, files: &files::MachineFiles, site: &Site) -> Router {
     bootcode_metadata::router(MetadataParts {
+        secrets: Arc::clone(&control.secrets),
         hardware: Arc::clone(&control.hardware),
         networks: Arc::clone(&control.snapshot) as _,
         files: Arc::clone(&files.files),
