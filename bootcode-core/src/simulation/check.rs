@@ -253,12 +253,13 @@ impl Checker {
                 format!("{} of {} is open in {boot}", open.attempt, open.boot),
             );
         }
-        if !seen.writes() || seen.ended.is_some() {
+        if seen.ended.is_some() {
             return Ok(());
         }
-        let other = self.workflows.iter().find(|(other, state)| {
-            *other != name && state.ended.is_none() && state.writes() && state.shares_a_machine(seen)
-        });
+        let other = self
+            .workflows
+            .iter()
+            .find(|(other, state)| *other != name && state.ended.is_none() && state.writes_where(seen));
         match other {
             Some((other, _)) => broken("one-writer-a-machine", format!("{name} and {other}")),
             None => Ok(()),
@@ -296,20 +297,14 @@ impl Seen {
         Some(self.started? + seconds(spec.global_timeout_s))
     }
 
-    fn writes(&self) -> bool {
-        self.plan.as_ref().is_some_and(|(_, spec, _)| spec.actions().any(|(_, action)| action.writes_disks()))
+    /// The machines whose disks it writes.
+    fn written(&self) -> BTreeSet<&str> {
+        let actions = self.plan.iter().flat_map(|(_, spec, _)| spec.actions());
+        actions.filter(|(_, action)| action.writes_disks()).map(|(task, _)| &*task.worker).collect()
     }
 
-    fn machines(&self) -> BTreeSet<&str> {
-        let plan = self.plan.iter();
-        plan.flat_map(|(declared, spec, _)| {
-            spec.tasks.iter().map(|task| &*task.worker).chain([&*declared.hardware])
-        })
-        .collect()
-    }
-
-    fn shares_a_machine(&self, other: &Self) -> bool {
-        !self.machines().is_disjoint(&other.machines())
+    fn writes_where(&self, other: &Self) -> bool {
+        !self.written().is_disjoint(&other.written())
     }
 
     fn may_start(&self, what: &str, attempt: &Attempt, worker: &str, at: Timestamp) -> Result<(), Broken> {
