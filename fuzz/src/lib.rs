@@ -15,6 +15,7 @@ mod documents;
 mod file_name;
 mod http_range;
 mod phone_home;
+mod template;
 mod tftp;
 mod token;
 
@@ -23,6 +24,7 @@ pub use documents::documents;
 pub use file_name::file_name;
 pub use http_range::http_range;
 pub use phone_home::phone_home;
+pub use template::template;
 pub use tftp::tftp;
 pub use token::token;
 
@@ -30,7 +32,7 @@ pub use token::token;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("file_name", file_name),
     ("token", token),
     ("documents", documents),
@@ -38,4 +40,5 @@ pub const TARGETS: [Target; 7] = [
     ("tftp", tftp),
     ("http_range", http_range),
     ("phone_home", phone_home),
+    ("template", template),
 ];
