@@ -9,7 +9,7 @@ use std::{
 
 use bootcode_core::{
     apply::{Applier, Origin},
-    clock::SystemClock,
+    clock::{SystemClock, Timestamp},
     document,
     engine::{Engine, Parts},
     image::{ImageError, ImageIndex},
@@ -102,7 +102,8 @@ pub(crate) fn parse(table: &mut Table) {
         read = read.min(thread_time() - start);
         drop(set);
         let start = thread_time();
-        document::validate(&files, &[], Origin::Operator).expect("documents without faults");
+        document::validate(&files, &[], Origin::Operator, Timestamp::UNIX_EPOCH)
+            .expect("documents without faults");
         validated = validated.min(thread_time() - start);
     }
     table.note(

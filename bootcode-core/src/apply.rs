@@ -93,7 +93,7 @@ impl Applier {
     /// # Errors
     /// See [`ApplyError`]; then nothing was applied.
     pub async fn apply(&self, files: &[(String, String)], origin: Origin) -> Result<Done, ApplyError> {
-        self.apply_for(files, &Bringer { origin, directory: None }).await
+        self.apply_for(files, &Bringer { origin, directory: None, now: self.engine.now() }).await
     }
 
     async fn apply_for(&self, files: &[(String, String)], by: &Bringer<'_>) -> Result<Done, ApplyError> {
@@ -125,9 +125,10 @@ impl Applier {
     /// See [`ApplyError`]; then an apply would be refused for the same reason.
     pub async fn plan(&self, files: &[(String, String)], origin: Origin) -> Result<Plan, ApplyError> {
         let mut fleet = self.fleet.lock().await;
-        let draft = self.draft(&mut fleet, files, &Bringer { origin, directory: None }).await?;
+        let by = Bringer { origin, directory: None, now: self.engine.now() };
+        let draft = self.draft(&mut fleet, files, &by).await?;
         drop(fleet);
-        let catalog = Catalog::new(&draft.documents);
+        let catalog = Catalog::new(&draft.documents).at(by.now);
         let mut seen = HashMap::new();
         for id in draft.diff.created.iter().filter(|id| id.kind == Kind::Workflow) {
             let workflow = catalog.document(Kind::Workflow, &id.name).ok();
@@ -254,12 +255,12 @@ impl Applier {
         by: &Bringer<'_>,
     ) -> Result<Draft, ApplyError> {
         let turn = self.turn().await?;
-        let ((existing, revision), sources) = match self.concerned(fleet, &turn, files, by.origin).await? {
+        let ((existing, revision), sources) = match self.concerned(fleet, &turn, files, by).await? {
             Some(concerned) => concerned,
             None => (self.existing().await?, self.sources().await?),
         };
         let documents: Vec<Document> = existing.values().map(|(document, _)| document.clone()).collect();
-        let set = validate(files, &documents, by.origin).map_err(ApplyError::Faults)?;
+        let set = validate(files, &documents, by.origin, by.now).map_err(ApplyError::Faults)?;
         let mut diff = diff(&documents, set.documents());
         let obsolete = |id: &&Id| existing.contains_key(&Key::new(id.kind.name(), &id.name));
         diff.deleted = set.obsolete().iter().filter(obsolete).cloned().collect();
@@ -269,7 +270,7 @@ impl Applier {
             set.documents().filter(|document| written.contains(&id(document))).collect();
         // What others refer to comes first: a Workflow's log is there when its machine is.
         new.sort_by_key(|document| document.kind);
-        let catalog = Catalog::new(documents.iter().chain(set.documents()));
+        let catalog = Catalog::new(documents.iter().chain(set.documents())).at(by.now);
         let mut batches = Batches::default();
         let mut reserved: HashMap<Key, &str> = HashMap::new();
         for document in &new {
@@ -326,6 +327,11 @@ impl Applier {
         }
         let failed = |source: CompileError| ApplyError::Compile { workflow: name.clone(), source };
         let declared = WorkflowDocSpec::from_document(document).map_err(|error| failed(error.into()))?;
+        // Its template was rendered when it was created; by now it may say something else.
+        let plan = self.engine.state(&name).and_then(|state| state.plan.clone());
+        if plan.is_some_and(|plan| *plan.declared == declared) {
+            return Ok(Batch::default());
+        }
         let spec = catalog.compile(&declared).map_err(failed)?;
         let from_directory = origin == Origin::Directory;
         let hold = self.directory_hold.clone().filter(|_| from_directory);
@@ -373,7 +379,7 @@ impl Applier {
         fleet: &mut Fleet,
         turn: &Turn,
         files: &[(String, String)],
-        origin: Origin,
+        by: &Bringer<'_>,
     ) -> Result<Option<(Existing, HashMap<String, Source>)>, StoreError> {
         let Some(set) = read(files).ok().filter(Fleet::is_small) else { return Ok(None) };
         fleet.catch_up(&*self.store, turn).await?;
@@ -391,7 +397,7 @@ impl Applier {
             }
         }
         let documents: Vec<Document> = existing.values().map(|(document, _)| document.clone()).collect();
-        let whole = validate(files, &documents, origin).is_ok_and(|set| Fleet::is_small(&set));
+        let whole = validate(files, &documents, by.origin, by.now).is_ok_and(|set| Fleet::is_small(&set));
         if !whole {
             return Ok(None);
         }

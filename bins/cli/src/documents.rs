@@ -10,6 +10,7 @@ use bootcode_api::{
     routes::{File, Files, Problem},
 };
 use bootcode_core::{
+    clock::Timestamp,
     document::{self, DocumentSet, Origin, TreeError},
     limits::YAML_FILE_BYTES,
     yaml::{self, Faults},
@@ -72,7 +73,7 @@ pub(crate) fn checked(paths: &[PathBuf]) -> Result<(DocumentSet, Files), CliErro
     let files = collect(paths)?;
     let texts: Vec<(&str, &str)> =
         files.files.iter().map(|file| (file.name.as_str(), file.text.as_str())).collect();
-    match document::validate(&texts, &[], Origin::Operator) {
+    match document::validate(&texts, &[], Origin::Operator, Timestamp::now()) {
         Ok(set) if set.is_empty() => Err(CliError::NoDocuments),
         Ok(set) => Ok((set, files)),
         Err(faults) => Err(CliError::Faults { faults, files, offline: true }),

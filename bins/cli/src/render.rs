@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 use bootcode_core::{
+    clock::Timestamp,
     document::{Catalog, CompileError, Document, DocumentSet, Kind, WorkflowDocSpec},
     template::{ActionSpec, OnInterrupt, TaskSpec, WorkflowSpec},
 };
@@ -28,7 +29,7 @@ pub(crate) fn render(
 ) -> Result<(), CliError> {
     let (set, files) = documents::checked(paths)?;
     faults::warn(set.warnings(), &files);
-    let catalog = Catalog::new(set.documents());
+    let catalog = Catalog::new(set.documents()).at(Timestamp::now());
     let mut all = Vec::new();
     for document in workflows(&set, only)? {
         let failed = |error: CompileError| CliError::Form { message: error.to_string() };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Applier, ApplyError, Done, Origin};
 use crate::{
+    clock::Timestamp,
     document::{Document, Id, Kind},
     store::{Batch, Commit, Expect, Key, Revision, StoreError},
 };
@@ -53,7 +54,8 @@ impl Applier {
         files: &[(String, String)],
         directory: &str,
     ) -> Result<Done, ApplyError> {
-        self.apply_for(files, &Bringer { origin: Origin::Directory, directory: Some(directory) }).await
+        let now = self.engine.now();
+        self.apply_for(files, &Bringer { origin: Origin::Directory, directory: Some(directory), now }).await
     }
 
     /// Deletes what `directory` brought and no longer declares, those first that refer to others; what is still needed, as a machine
@@ -144,11 +146,13 @@ impl Applier {
     }
 }
 
-/// Who applies.
+/// Who applies, and when.
 pub(super) struct Bringer<'a> {
     pub(super) origin: Origin,
     /// The watched directory, where its documents are to be known as its own.
     pub(super) directory: Option<&'a str>,
+    /// What templates take for the time, however often the apply is tried.
+    pub(super) now: Timestamp,
 }
 
 impl Bringer<'_> {

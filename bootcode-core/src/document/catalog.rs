@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Document, Hardware, Kind, Network, ResolveError, TemplateSpec, WorkflowDocSpec};
 use crate::{
+    clock::Timestamp,
     mac::MacAddr,
     template::{self, TemplateData, WorkflowSpec},
     yaml::Faults,
@@ -17,6 +18,7 @@ pub struct Catalog<'a> {
     documents: HashMap<(Kind, &'a str), &'a Document>,
     machines: HashMap<MacAddr, &'a str>,
     agents: HashMap<&'a str, &'a str>,
+    now: Option<Timestamp>,
 }
 
 /// A workflow's template does not become what a worker can run.
@@ -53,6 +55,12 @@ impl<'a> Catalog<'a> {
             }
         }
         catalog
+    }
+
+    /// The same at this time: without it, templates that ask for the time are refused.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Self {
+        Self { now: Some(now), ..self }
     }
 
     /// The document of this kind and name.
@@ -130,11 +138,18 @@ impl<'a> Catalog<'a> {
         let machine = self.hardware(&workflow.hardware)?;
         let template = TemplateSpec::from_document(self.document(Kind::Template, &workflow.template)?)?;
         let resolve = |text: &str| self.machine(text).map(str::to_owned);
-        let data = TemplateData::new(&machine, &workflow.hardware_map, &resolve)
+        let mut data = TemplateData::new(&machine, &workflow.hardware_map, &resolve)
             .in_networks(&machine, &|name| self.network(name).ok())
             .referring(self.references(&machine)?);
-        template::compile(&workflow.template, &template.data, &data)
-            .map_err(|faults| CompileError::Template { template: workflow.template.clone(), faults })
+        if let Some(now) = self.now {
+            data = data.at(now);
+        }
+        let name = &workflow.template;
+        match &template {
+            TemplateSpec::Data(source) => template::compile(name, source, &data),
+            TemplateSpec::Native(native) => template::compile_native(name, native, &data),
+        }
+        .map_err(|faults| CompileError::Template { template: workflow.template.clone(), faults })
     }
 }
 

@@ -23,6 +23,10 @@ mod workflow;
 mod writes;
 
 #[cfg(test)]
+mod data_tests;
+#[cfg(test)]
+mod native_tests;
+#[cfg(test)]
 mod tests;
 
 pub use catalog::{Catalog, CompileError};
@@ -44,7 +48,7 @@ pub use resolve::ResolveError;
 pub use secret::{SecretOrigin, SecretSpec};
 pub use set::{DocumentSet, Entry};
 pub use size::{parse_size, parse_size_range};
-pub use template::TemplateSpec;
+pub use template::{NativeAction, NativeTask, NativeTemplate, Steps, TemplateSpec, TimeSpan};
 pub use tree::{TreeError, read_tree};
 pub use workflow::{Overwrite, WorkflowDocSpec};
 pub use writes::{Sight, Write, writes};

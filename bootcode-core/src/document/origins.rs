@@ -101,7 +101,10 @@ kind: Hardware
 metadata: {name: n}
 spec: {profile: small, arch: arm64, os: {image: b.tar}, interfaces: [{id: a, mac: 02:00:00:00:00:01}]}
 ";
-        let documents = validate(&[("f.yaml", text)], &[], Origin::Operator).unwrap().into_documents();
+        let documents =
+            validate(&[("f.yaml", text)], &[], Origin::Operator, crate::clock::Timestamp::UNIX_EPOCH)
+                .unwrap()
+                .into_documents();
         let catalog = Catalog::new(&documents);
         let shown: String = catalog
             .fields("n")

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::clock::Timestamp;
 
 const GOOD: &str = r#"apiVersion: bootcode/v1
 kind: Network
@@ -81,11 +82,14 @@ spec: {keys: {ROOT: {file: /etc/bootcode/root}, API: {env: API_TOKEN}}}
 "#;
 
 fn faults(files: &[(&str, &str)], existing: &[Document], origin: Origin) -> String {
-    validate(files, existing, origin).map(|set| set.len()).expect_err("the documents have faults").to_string()
+    validate(files, existing, origin, Timestamp::UNIX_EPOCH)
+        .map(|set| set.len())
+        .expect_err("the documents have faults")
+        .to_string()
 }
 
 fn good() -> Vec<Document> {
-    validate(&[("good.yaml", GOOD)], &[], Origin::Directory)
+    validate(&[("good.yaml", GOOD)], &[], Origin::Directory, Timestamp::UNIX_EPOCH)
         .unwrap_or_else(|f| panic!("{f}"))
         .into_documents()
 }
@@ -120,7 +124,8 @@ fn what_is_stored_reads_back_the_same() {
         .iter()
         .map(|d| format!("---\n{}", crate::yaml::to_string(&serde_json::to_value(d).unwrap()).unwrap()))
         .collect();
-    let again = validate(&[("again.yaml", &text)], &documents, Origin::Directory).unwrap();
+    let again =
+        validate(&[("again.yaml", &text)], &documents, Origin::Directory, Timestamp::UNIX_EPOCH).unwrap();
     let diff = diff(&documents, again.documents());
     assert!(diff.is_empty(), "{diff:?}");
     assert_eq!(diff.unchanged.len(), documents.len());
@@ -354,7 +359,9 @@ spec: {profile: p}
 ";
     insta::assert_snapshot!(faults(&[("p.yaml", text)], &[], Origin::Operator), @"p.yaml:14:7: spec.os: with its Profile: the key `sha256` is missing");
     let (whole, _) = text.rsplit_once("---").unwrap();
-    let documents = validate(&[("p.yaml", whole)], &[], Origin::Operator).unwrap().into_documents();
+    let documents = validate(&[("p.yaml", whole)], &[], Origin::Operator, Timestamp::UNIX_EPOCH)
+        .unwrap()
+        .into_documents();
     let machine = Catalog::new(&documents).hardware("a").unwrap();
     assert_eq!(machine.hostname(), "7");
     let os = machine.spec.os.unwrap();
@@ -368,7 +375,7 @@ fn an_applied_workflow_does_not_change_and_keeps_its_template() {
     insta::assert_snapshot!(faults(&[("w.yaml", &changed)], &existing, Origin::Operator), @"w.yaml:68:7: spec: a Workflow is not changed once it is applied: give the new one another name");
     // The template of an applied workflow may be changed: it was rendered when the workflow was applied.
     let template = GOOD.replace("{{.device_1}}", "{{.device_7}}");
-    validate(&[("w.yaml", &template)], &existing, Origin::Directory).unwrap();
+    validate(&[("w.yaml", &template)], &existing, Origin::Directory, Timestamp::UNIX_EPOCH).unwrap();
 }
 
 #[test]
@@ -385,7 +392,7 @@ fn new_documents_are_checked_against_stored_ones() {
     insta::assert_snapshot!(faults(&[("n.yaml", network)], &existing, Origin::Operator), @"stored Hardware node-1: spec.interfaces[0].ip: 192.168.99.11 lies outside 10.0.0.0/24");
     // The same machine, moved.
     let moved = GOOD.replace("192.168.99.11", "192.168.99.12");
-    let set = validate(&[("m.yaml", &moved)], &existing, Origin::Directory).unwrap();
+    let set = validate(&[("m.yaml", &moved)], &existing, Origin::Directory, Timestamp::UNIX_EPOCH).unwrap();
     let diff = diff(&existing, set.documents());
     assert_eq!(diff.changed.len(), 1);
     assert_eq!(diff.changed[0].fields[0].path, "spec.interfaces");
@@ -403,7 +410,13 @@ fn ten_thousand_machines_are_read_in_some_seconds_even_unoptimised() {
     let network =
         "apiVersion: bootcode/v1\nkind: Network\nmetadata: {name: lab}\nspec: {cidr: 10.0.0.0/16}\n";
     let begun = std::time::Instant::now();
-    let set = validate(&[("a.yaml", text.as_str()), ("b.yaml", network)], &[], Origin::Directory).unwrap();
+    let set = validate(
+        &[("a.yaml", text.as_str()), ("b.yaml", network)],
+        &[],
+        Origin::Directory,
+        Timestamp::UNIX_EPOCH,
+    )
+    .unwrap();
     assert_eq!(set.len(), 10_001);
     assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
     println!("{:?}", begun.elapsed());
@@ -415,7 +428,7 @@ proptest! {
         let end = (at + cut).min(GOOD.len());
         if GOOD.is_char_boundary(at) && GOOD.is_char_boundary(end) {
             let text = format!("{}{put}{}", &GOOD[..at], &GOOD[end..]);
-            if let Err(faults) = validate(&[("f.yaml", &text)], &[], Origin::Operator) {
+            if let Err(faults) = validate(&[("f.yaml", &text)], &[], Origin::Operator, Timestamp::UNIX_EPOCH) {
                 prop_assert!(!faults.is_empty());
                 for fault in &faults {
                     prop_assert!(fault.line > 0 && fault.column > 0, "{}", fault);

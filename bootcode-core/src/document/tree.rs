@@ -214,15 +214,25 @@ mod tests {
         fs::write(root.join("rack/files/init.sh"), "#!/bin/sh\n").unwrap();
         fs::write(root.join("rack/user-data.yaml"), "#cloud-config\nusers: []\n").unwrap();
         for path in [root.clone(), root.join("rack/a.yaml")] {
-            let set = validate(&read_tree(&path).unwrap(), &[], Origin::Directory).unwrap();
+            let set = validate(
+                &read_tree(&path).unwrap(),
+                &[],
+                Origin::Directory,
+                crate::clock::Timestamp::UNIX_EPOCH,
+            )
+            .unwrap();
             let machine = Catalog::new(set.documents()).hardware("a").unwrap();
             assert_eq!(machine.spec.user_data.unwrap().as_text(), Some("#!/bin/sh\n"));
         }
-        let set = validate(&read_tree(&root).unwrap(), &[], Origin::Directory).unwrap();
+        let set =
+            validate(&read_tree(&root).unwrap(), &[], Origin::Directory, crate::clock::Timestamp::UNIX_EPOCH)
+                .unwrap();
         assert_eq!(set.len(), 2, "user data is no document, whatever its name");
         fs::write(outer.path().join("secret"), "x").unwrap();
         fs::remove_file(root.join("rack/files/init.sh")).unwrap();
-        let faults = validate(&read_tree(&root).unwrap(), &[], Origin::Directory).unwrap_err();
+        let faults =
+            validate(&read_tree(&root).unwrap(), &[], Origin::Directory, crate::clock::Timestamp::UNIX_EPOCH)
+                .unwrap_err();
         assert!(faults.to_string().contains("a.yaml:4:"), "{faults}");
         symlink(outer.path().join("secret"), root.join("rack/files/init.sh")).unwrap();
         assert!(matches!(read_tree(&root), Err(TreeError::NoFile { .. })));

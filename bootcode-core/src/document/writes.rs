@@ -177,7 +177,9 @@ spec: {template: t, hardware: node-1}
 ";
 
     fn lines(existing: &[Document], inventory: Option<Inventory>) -> Vec<String> {
-        let set = validate(&[("f.yaml", FLEET)], existing, Origin::Operator).unwrap();
+        let set =
+            validate(&[("f.yaml", FLEET)], existing, Origin::Operator, crate::clock::Timestamp::UNIX_EPOCH)
+                .unwrap();
         let diff = diff(existing, set.documents());
         let catalog = Catalog::new(set.documents());
         writes(&diff, &catalog, &|name| inventory.clone().filter(|_| name == "node-1"))
@@ -219,7 +221,10 @@ spec: {template: t, hardware: node-1}
         let held = lines(&[], Some(seen(false)));
         assert_eq!(held.len(), 2);
         assert!(held[0].starts_with("HOLDS node-1 disk a (/dev/vda): DiskNotBlank: "), "{held:?}");
-        let applied = validate(&[("f.yaml", FLEET)], &[], Origin::Operator).unwrap().into_documents();
+        let applied =
+            validate(&[("f.yaml", FLEET)], &[], Origin::Operator, crate::clock::Timestamp::UNIX_EPOCH)
+                .unwrap()
+                .into_documents();
         assert!(lines(&applied, None).is_empty(), "a Workflow that is applied already is not new");
     }
 

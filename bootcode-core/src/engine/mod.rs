@@ -75,6 +75,11 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// The time of its clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
     /// An engine that knows every workflow of the store. [`Engine::run`] must run beside it.
     ///
     /// # Errors

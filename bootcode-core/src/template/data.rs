@@ -11,10 +11,14 @@ use crate::document::{Hardware, Network};
 /// Finds the machine that a worker's id means: by name or MAC. Returns the machine's name.
 pub type Resolve<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
+/// What every template sees: no entry of a `hardwareMap` may hide it.
+pub(crate) const TAKEN_NAMES: [&str; 3] = ["Hardware", "hardware", "references"];
+
 /// The values of a template, and how the workers that it names become machines.
 #[derive(Clone)]
 pub struct TemplateData<'a> {
     pub(super) values: Value,
+    pub(super) machine: String,
     pub(super) disks: Vec<String>,
     pub(super) now: Option<Timestamp>,
     pub(super) resolve: &'a Resolve<'a>,
@@ -28,7 +32,7 @@ impl fmt::Debug for TemplateData<'_> {
 }
 
 impl<'a> TemplateData<'a> {
-    /// Every entry of `hardware_map` by its name; `device_1`, unless the map has it, the machine's own MAC; `hardware`, the machine's
+    /// Every entry of `hardware_map` by its name, unless that is one of the following; `device_1`, unless the map has it, the machine's own MAC; `hardware`, the machine's
     /// document with its Profile merged in and its `hostname` always there; `Hardware`, the same by the names that older templates use;
     /// `references`, none yet.
     #[must_use]
@@ -42,6 +46,9 @@ impl<'a> TemplateData<'a> {
         // A machine without an interface is still known by its name.
         let id = own.map_or_else(|| machine.name.clone(), |interface| interface.mac.to_string());
         values.insert("device_1".to_owned(), id.into());
+        for (name, value) in hardware_map {
+            values.insert(name.clone(), value.clone().into());
+        }
         // A spec is made of plain types, so this cannot fail; were it to, templates would find no key.
         let mut spec = serde_json::to_value(&machine.spec).unwrap_or_default();
         if let Value::Object(spec) = &mut spec {
@@ -60,12 +67,9 @@ impl<'a> TemplateData<'a> {
         );
         values.insert("Hardware".to_owned(), legacy(machine, &|_| None));
         values.insert("references".to_owned(), json!({}));
-        for (name, value) in hardware_map {
-            values.insert(name.clone(), value.clone().into());
-        }
         let disks = machine.spec.storage.iter().flat_map(|storage| &storage.disks);
         let disks = disks.filter(|disk| !disk.keep).map(|disk| disk.id.clone()).collect();
-        Self { values: Value::Object(values), disks, now: None, resolve }
+        Self { values: Value::Object(values), machine: machine.name.clone(), disks, now: None, resolve }
     }
 
     /// With what the machine's networks say: netmask, gateway, name servers.

@@ -49,6 +49,11 @@ impl GoTemplate {
         Ok(executor.out)
     }
 
+    /// For many templates with the same data: what they cost is counted together.
+    pub(super) fn session<'a>(&self, data: &'a Json) -> Session<'a> {
+        Session { data, value: None, work: Work::new(self.now) }
+    }
+
     /// The rendered text, or why there is none, and the steps that it took.
     #[cfg(test)]
     pub(super) fn render_counting(&self, source: &str, data: &Json) -> (Result<String, RenderError>, u64) {
@@ -59,6 +64,32 @@ impl GoTemplate {
         let work = Work::new(self.now);
         let result = self.execute(&parsed, source, data, &work).map(Output::into_text);
         (result, work.steps())
+    }
+}
+
+/// Renders one template after the other. None sees what another has changed.
+pub(super) struct Session<'a> {
+    data: &'a Json,
+    value: Option<Value>,
+    work: Work,
+}
+
+impl Session<'_> {
+    pub(super) fn render(&mut self, source: &str) -> Result<String, RenderError> {
+        let parsed = Parsed::read(source)?;
+        if self.work.has_changed() {
+            self.value = None;
+        }
+        let value = match self.value.take() {
+            Some(value) => value,
+            None => Value::from_json(self.data, &self.work)
+                .map_err(|fail| failed(source, &Failure { fail, offset: 0 }))?,
+        };
+        let mut executor = Executor::new(source, &parsed.templates, &self.work);
+        let done = executor.run(&parsed.main, &value).map_err(|failure| failed(source, &failure));
+        let out = executor.out;
+        self.value = Some(value);
+        done.map(|()| out.into_text())
     }
 }
 

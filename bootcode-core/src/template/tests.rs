@@ -56,7 +56,7 @@ fn machine() -> Hardware {
     }
 }
 
-fn compiled(source: &str, map: &[(&str, &str)]) -> Result<WorkflowSpec, crate::yaml::Faults> {
+pub(super) fn compiled(source: &str, map: &[(&str, &str)]) -> Result<WorkflowSpec, crate::yaml::Faults> {
     let map = map.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let resolve = |text: &str| match text {
         "52:54:00:00:00:01" | "node-1" => Some("node-1".to_owned()),

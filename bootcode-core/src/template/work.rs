@@ -40,6 +40,7 @@ pub(super) struct Work {
     made_bytes: Cell<usize>,
     lists: RefCell<Vec<Rc<List>>>,
     maps: RefCell<Vec<Rc<RefCell<Entries>>>>,
+    changed: Cell<bool>,
     /// What `now` gives.
     pub(super) now: Option<Timestamp>,
 }
@@ -51,8 +52,19 @@ impl Work {
             made_bytes: Cell::new(0),
             lists: RefCell::default(),
             maps: RefCell::default(),
+            changed: Cell::new(false),
             now,
         }
+    }
+
+    /// A map becomes another one, and may be one of the data's.
+    pub(super) fn change(&self) {
+        self.changed.set(true);
+    }
+
+    /// Whether a map has become another one since this was asked last.
+    pub(super) fn has_changed(&self) -> bool {
+        self.changed.take()
     }
 
     /// How many have been done.

@@ -13,16 +13,28 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
     serializer.collect_str(&format_args!("{signed:#}"))
 }
 
+/// A text that is no duration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no duration: write a number and a unit, as in 24h, 15m or 90s")]
+pub struct NoDuration {
+    /// It.
+    pub text: String,
+}
+
+/// The duration of this text, never negative.
+///
+/// # Errors
+/// Where the text is no duration.
+pub fn parse(text: &str) -> Result<Duration, NoDuration> {
+    let signed = text.parse::<jiff::SignedDuration>().ok();
+    let found = signed.and_then(|signed| Duration::try_from(signed).ok());
+    found.ok_or_else(|| NoDuration { text: text.to_owned() })
+}
+
 /// Reads jiff's friendly form, never negative.
 ///
 /// # Errors
 /// Where the text is no duration.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    use serde::de::Error as _;
-    let text = String::deserialize(deserializer)?;
-    let fail = || {
-        D::Error::custom(format!("`{text}` is no duration: write a number and a unit, as in 24h, 15m or 90s"))
-    };
-    let signed: jiff::SignedDuration = text.parse().map_err(|_| fail())?;
-    Duration::try_from(signed).map_err(|_| fail())
+    parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }

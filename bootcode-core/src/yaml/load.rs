@@ -154,7 +154,10 @@ impl<'a> Builder<'a> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && !is_text(tag.as_deref(), position)?;
-                let literal = (style == ScalarStyle::Literal).then(|| literal_start(self.text, &span));
+                let literal = match style {
+                    ScalarStyle::Literal => Some(literal_start(self.text, &span)),
+                    _ => unescaped_start(self.text, &span, &text),
+                };
                 let id = self.count(position)?;
                 let content = Content::Scalar { text: text.into(), plain, literal };
                 self.place(Node { position, content, id }, anchor, 1)
@@ -297,6 +300,15 @@ fn literal_start(text: &str, span: &Span) -> Position {
         span.start.col() + 1
     };
     position_of(span.start.line() + usize::from(in_header), column)
+}
+
+/// Where the text of a scalar of one line begins, if the file has it letter by letter.
+fn unescaped_start(file: &str, span: &Span, text: &str) -> Option<Position> {
+    let from = file.get(span.start.byte_offset()?..)?;
+    let inside = from.trim_start_matches(['"', '\'']);
+    let quotes = from.len() - inside.len();
+    let same = quotes <= 1 && !text.is_empty() && inside.starts_with(text) && !text.contains('\n');
+    same.then(|| position_of(span.start.line(), span.start.col() + 1 + quotes))
 }
 
 /// What a merge key (`<<`) brings: a mapping's entries, or those of a list of mappings.

@@ -42,7 +42,8 @@ pub enum Content {
         text: Box<str>,
         /// Not quoted, no block and not tagged `!!str`: it may mean a number, a boolean or nothing.
         plain: bool,
-        /// Of a literal block (`|`): where its first line's text begins. Its lines are the file's lines.
+        /// Of a literal block (`|`) and of a text that stands in the file as it is, without escapes: where its first line's text begins.
+        /// Its lines are the file's lines.
         literal: Option<Position>,
     },
     /// A list.

@@ -76,10 +76,9 @@ pub(crate) fn read_revealing<T: DeserializeOwned>(
             Err(error) => error,
         };
         let left = rounds.get_or_insert_with(|| (YAML_REREAD_NODES / node.count()).min(2 * FAULTS));
-        let Some(id) = error.node else {
-            faults.push(error.at(node.id, node.position).into_fault(file, root));
-            return (None, rest(&skip, &lacking));
-        };
+        // A type that judges what it has read as a whole fails without a place: that of the whole.
+        let error = error.at(node.id, node.position);
+        let id = error.node.unwrap_or(node.id);
         let follows = error.missing.is_some_and(|key| lacks_because_skipped(node, id, key, &skip));
         let lacks = error.missing.is_some();
         let fault = error.into_fault(file, root);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bootcode_core::{
     apply::{Applier, Origin},
+    clock::{Clock as _, SystemClock},
     document::{self, Document, Kind},
 };
 
@@ -26,7 +27,7 @@ pub(crate) fn check(sources: &[SourceDir]) -> Result<usize, SourceDirError> {
         if let Some(faults) = twice(&texts, &places) {
             return Err(SourceDirError::Faults { path, faults });
         }
-        let checked = document::validate(&texts, &existing, Origin::Directory);
+        let checked = document::validate(&texts, &existing, Origin::Directory, SystemClock.now());
         let set = checked.map_err(|faults| SourceDirError::Faults { path, faults })?;
         let mut watched = Watched::new(source);
         watched.declare(&texts);

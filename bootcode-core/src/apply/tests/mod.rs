@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::{
-    clock::ManualClock,
+    clock::{Clock as _, ManualClock},
     engine::Parts,
     image::{ImageError, ImageIndex},
     journal::MemoryJournal,
@@ -119,6 +119,7 @@ impl BootRecorder for Nothing {
 
 pub(super) struct World {
     store: Arc<Busy>,
+    clock: Arc<ManualClock>,
     pub(super) applier: Applier,
 }
 
@@ -132,9 +133,10 @@ impl World {
         store.dead.store(false, Ordering::SeqCst);
         store.script.lock().unwrap().clear();
         settle(&*store).await.unwrap();
+        let clock = Arc::new(ManualClock::new(fixtures::at(0)));
         let engine = Engine::open(Parts {
             store: Arc::<Busy>::clone(&store),
-            clock: Arc::new(ManualClock::new(fixtures::at(0))),
+            clock: Arc::<ManualClock>::clone(&clock),
             recorder: Arc::new(Nothing),
             journal: Arc::<MemoryJournal>::default(),
             images: Arc::new(Nothing),
@@ -144,7 +146,7 @@ impl World {
         });
         let engine = Arc::new(engine.await.unwrap());
         let applier = Applier::new(Arc::<Busy>::clone(&store), engine, Some(Hold::FreshStore));
-        Self { store, applier }
+        Self { store, clock, applier }
     }
 
     /// With a network, a machine and a template that writes.
@@ -375,4 +377,32 @@ async fn the_name_of_a_deleted_workflow_stays_taken() {
     assert!(matches!(&error, ApplyError::NameTaken { state: "Cancelled", .. }), "{error}");
     world.apply_from(&[&text], Origin::Directory).await.expect("its file is in the directory still");
     assert_eq!(world.state("w1"), Some("Cancelled"), "and does not run again");
+}
+
+#[tokio::test]
+async fn a_template_sees_the_time_of_its_apply_and_the_same_again_is_no_change() {
+    let world = World::with_a_machine().await;
+    let template = "apiVersion: bootcode/v1\nkind: Template\nmetadata: {name: debian}\nspec: {globalTimeout: 1m, actions: [{name: \
+                    a, image: x, command: ['{{ now | unixEpoch }}']}]}\n";
+    let text = workflow("w1", "node-1");
+    let command = |world: &World| {
+        let plan = world.applier.engine.state("w1").unwrap().plan.clone().unwrap();
+        plan.spec.tasks[0].actions[0].command.clone()
+    };
+    let applied_at = world.clock.now().as_second().to_string();
+    assert_eq!(world.plan(&[template, &text]).await.unwrap().diff.created.len(), 1);
+    world.apply(&[template, &text]).await.unwrap();
+    assert_eq!(command(&world), [applied_at.clone()]);
+    world.clock.advance(std::time::Duration::from_secs(60));
+    for origin in [Origin::Operator, Origin::Directory] {
+        assert!(world.apply_from(&[template, &text], origin).await.unwrap().diff.is_empty());
+    }
+    // Its document is gone and its log is not: the file of a directory is still the same Workflow.
+    world.applier.engine.cancel("w1").await.unwrap();
+    world.applier.delete(Kind::Workflow, "w1").await.unwrap();
+    world
+        .apply_from(&[template, &text], Origin::Directory)
+        .await
+        .expect("its file is in the directory still");
+    assert_eq!((world.state("w1"), command(&world)), (Some("Cancelled"), vec![applied_at]));
 }

@@ -3,6 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::Timestamp;
+
+const BY: Bringer<'_> = Bringer { origin: Origin::Operator, directory: None, now: Timestamp::UNIX_EPOCH };
 
 fn hardware(name: u8, mac: u8, ip: u8, network: bool) -> String {
     let network = if network { "lab" } else { "nowhere" };
@@ -51,10 +54,10 @@ proptest! {
                     texts.into_iter().enumerate().map(|(n, text)| (format!("{n}.yaml"), text)).collect();
                 let (existing, _) = world.applier.existing().await.unwrap();
                 let all: Vec<Document> = existing.values().map(|(document, _)| document.clone()).collect();
-                let whole = validate(&files, &all, Origin::Operator);
+                let whole = validate(&files, &all, Origin::Operator, Timestamp::UNIX_EPOCH);
                 let turn = Turn::read(&*world.store).await.unwrap();
                 let mut fleet = world.applier.fleet.lock().await;
-                let part = world.applier.concerned(&mut fleet, &turn, &files, Origin::Operator).await.unwrap();
+                let part = world.applier.concerned(&mut fleet, &turn, &files, &BY).await.unwrap();
                 drop(fleet);
                 assert_eq!(part.is_some(), whole.is_ok(), "{files:#?}\n{whole:?}");
                 if let (Some(((part, _), _)), Ok(set)) = (part, &whole) {
@@ -77,7 +80,7 @@ async fn one_change_reads_little_of_a_large_fleet() {
     let files = vec![("a.yaml".to_owned(), format!("{change}---\n{}", workflow("w", "node-9")))];
     let turn = Turn::read(&*world.store).await.unwrap();
     let mut fleet = world.applier.fleet.lock().await;
-    let found = world.applier.concerned(&mut fleet, &turn, &files, Origin::Operator).await.unwrap();
+    let found = world.applier.concerned(&mut fleet, &turn, &files, &BY).await.unwrap();
     let names: Vec<_> = found.unwrap().0.0.into_keys().map(|key| key.name).collect();
     assert_eq!(names, ["node-7", "node-9", "lab", "debian"]);
 }

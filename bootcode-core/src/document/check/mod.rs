@@ -20,8 +20,11 @@ use super::{
     set::{Entry, Spec},
     tinkerbell::adopt,
 };
-use crate::limits::{FAULTS, SUGGESTIONS};
-use crate::yaml::{self, Faults, Node, nearest};
+use crate::{
+    clock::Timestamp,
+    limits::{FAULTS, SUGGESTIONS},
+    yaml::{self, Faults, Node, nearest},
+};
 
 /// Where documents come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,7 +35,8 @@ pub enum Origin {
     Directory,
 }
 
-/// Reads files and checks them against what is stored, so that everything that is wrong is listed at once.
+/// Reads files and checks them against what is stored, so that everything that is wrong is listed at once. Templates that ask for the
+/// time are rendered for `now`.
 ///
 /// # Errors
 /// Every fault; then nothing may be applied.
@@ -40,10 +44,11 @@ pub fn validate<N: AsRef<str>, T: AsRef<str>>(
     files: &[(N, T)],
     existing: &[Document],
     origin: Origin,
+    now: Timestamp,
 ) -> Result<DocumentSet, Faults> {
     let (mut set, mut faults) = read_partly(files);
     faults.extend(adopt(&mut set, existing));
-    faults.extend(check(&set, existing, origin));
+    faults.extend(check(&set, existing, origin, now));
     set.warnings.sort();
     set.warnings.dedup();
     faults.or_ok(set)
@@ -51,7 +56,7 @@ pub fn validate<N: AsRef<str>, T: AsRef<str>>(
 
 /// What is wrong with the documents together, and with those that are stored once these are applied.
 #[must_use]
-pub fn check(new: &DocumentSet, existing: &[Document], origin: Origin) -> Faults {
+pub fn check(new: &DocumentSet, existing: &[Document], origin: Origin, now: Timestamp) -> Faults {
     let replaced: HashSet<(Kind, &str)> =
         new.documents().map(|d| (d.kind, d.metadata.name.as_str())).collect();
     let stored: Vec<Entry> = existing
@@ -64,8 +69,8 @@ pub fn check(new: &DocumentSet, existing: &[Document], origin: Origin) -> Faults
     network::check(&mut checker);
     hardware::check(&mut checker);
     secret::check(&mut checker);
-    template::check(&mut checker, &new.entries);
-    workflow::check(&mut checker, &new.entries, existing, origin);
+    let faulty = template::check(&mut checker, &new.entries);
+    workflow::check(&mut checker, &new.entries, existing, origin, now, &faulty);
     checker.faults.sorted()
 }
 

@@ -78,7 +78,11 @@ spec: {template: t, hardware: a, hardwareMap: {second: b}}
 
 #[test]
 fn each_mistake_across_documents_is_one_fault_with_its_place() {
-    assert_eq!(validate(&[("f.yaml", GOOD)], &[], Origin::Operator).map(|set| set.len()), Ok(8));
+    assert_eq!(
+        validate(&[("f.yaml", GOOD)], &[], Origin::Operator, crate::clock::Timestamp::UNIX_EPOCH)
+            .map(|set| set.len()),
+        Ok(8)
+    );
     let rows = [
         ("cidr: 10.0.1.0/24", "cidr: 10.0.0.128/25"),
         ("gateway: 10.0.0.1\n", "gateway: 10.0.0.110\n"),
@@ -118,7 +122,12 @@ fn each_mistake_across_documents_is_one_fault_with_its_place() {
     for (good, bad) in rows {
         assert_eq!(GOOD.matches(good).count(), 1, "{good}");
         let text = GOOD.replacen(good, bad, 1);
-        let faults = match validate(&[("f.yaml", &text)], &[], Origin::Operator) {
+        let faults = match validate(
+            &[("f.yaml", &text)],
+            &[],
+            Origin::Operator,
+            crate::clock::Timestamp::UNIX_EPOCH,
+        ) {
             Ok(_) => "NO FAULT".to_owned(),
             Err(faults) => faults.to_string(),
         };
@@ -138,7 +147,8 @@ fn checking_grows_with_the_fleet_and_not_with_its_square() {
         ));
     }
     let begun = std::time::Instant::now();
-    let faults = validate(&[("f.yaml", &text)], &[], Origin::Operator).unwrap_err();
+    let faults = validate(&[("f.yaml", &text)], &[], Origin::Operator, crate::clock::Timestamp::UNIX_EPOCH)
+        .unwrap_err();
     assert_eq!(faults.len(), crate::limits::FAULTS);
     // Compared each with each, the networks would be 8 million pairs and the names 16 million distances.
     assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());

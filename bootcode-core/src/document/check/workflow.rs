@@ -1,18 +1,28 @@
 //! Workflows: what they name exists, what they ask for is allowed, and their template fits their machine.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Checker, Document, Entry, Kind, Origin, Spec, secret::declared, template::in_file};
 use crate::{
-    document::{Catalog, CompileError, Overwrite, WorkflowDocSpec},
+    clock::Timestamp,
+    document::{Catalog, CompileError, Overwrite, TemplateSpec, WorkflowDocSpec},
+    template::TAKEN_NAMES,
     yaml::Faults,
 };
 
-pub(super) fn check(checker: &mut Checker<'_>, new: &[Entry], existing: &[Document], origin: Origin) {
+/// `faulty` names the Templates that have faults of their own.
+pub(super) fn check(
+    checker: &mut Checker<'_>,
+    new: &[Entry],
+    existing: &[Document],
+    origin: Origin,
+    now: Timestamp,
+    faulty: &HashSet<&str>,
+) {
     let documents: Vec<&Entry> = checker.entries.clone();
     let all_applied: HashMap<&str, &Document> =
         existing.iter().filter(|d| d.kind == Kind::Workflow).map(|d| (d.metadata.name.as_str(), d)).collect();
-    let catalog = Catalog::new(documents.iter().map(|entry| &entry.document));
+    let catalog = Catalog::new(documents.iter().map(|entry| &entry.document)).at(now);
     for entry in new {
         let Some(Spec::Workflow(spec)) = &entry.spec else { continue };
         let name = &entry.document.metadata.name;
@@ -44,14 +54,19 @@ pub(super) fn check(checker: &mut Checker<'_>, new: &[Entry], existing: &[Docume
                 checker.fault(entry, &format!("spec.hardwareMap.{key}"), message);
             }
         }
+        for key in spec
+            .hardware_map
+            .keys()
+            .filter(|key| entry.theirs.is_none() && TAKEN_NAMES.contains(&key.as_str()))
+        {
+            let message = format!("templates have their own `.{key}` already: give this entry another name");
+            checker.fault(entry, &format!("spec.hardwareMap.{key}"), message);
+        }
         let hardware = checker.reference(entry, "spec.hardware", Kind::Hardware, &spec.hardware);
         let template = checker.reference(entry, "spec.template", Kind::Template, &spec.template);
         let (Some(hardware), Some(template)) = (hardware, template) else { continue };
         // What has faults of its own would only repeat them here.
-        if hardware.faulty
-            || template.faulty
-            || checker.faults.iter().any(|f| f.file == *template.file && f.path.starts_with("spec.data"))
-        {
+        if hardware.faulty || template.faulty || faulty.contains(template.document.metadata.name.as_str()) {
             continue;
         }
         match catalog.compile(spec) {
@@ -59,7 +74,7 @@ pub(super) fn check(checker: &mut Checker<'_>, new: &[Entry], existing: &[Docume
                 for (_, action) in compiled.actions() {
                     for (variable, reference) in action.secrets() {
                         let whose = format!("action `{}`, variable {variable}: ", action.name);
-                        declared(checker, template, "spec.data", &whose, reference);
+                        declared(checker, template, template_path(template), &whose, reference);
                     }
                 }
             }
@@ -74,4 +89,9 @@ pub(super) fn check(checker: &mut Checker<'_>, new: &[Entry], existing: &[Docume
             }
         }
     }
+}
+
+/// Where a Template says what it does.
+fn template_path(template: &Entry) -> &'static str {
+    if matches!(template.spec, Some(Spec::Template(TemplateSpec::Native(_)))) { "spec" } else { "spec.data" }
 }

@@ -19,6 +19,7 @@ use crate::{
         set::{Entry, Spec},
     },
     limits::WARNINGS,
+    template::TAKEN_NAMES,
     yaml::{Fault, Faults, Node},
 };
 
@@ -212,6 +213,11 @@ fn settle_workflows(set: &mut DocumentSet, stored: &[&Document], faults: &mut Fa
             continue;
         };
         for (key, value) in &spec.hardware_map {
+            if TAKEN_NAMES.contains(&key.as_str()) {
+                let message = format!("templates have their own `.{key}`: this entry has no effect");
+                warnings.push(entry.fault_there(&format!("spec.hardwareMap.{key}"), message));
+                continue;
+            }
             if catalog.machine(value).is_none() {
                 let message = format!(
                     "`{value}` is no declared machine: templates see the text, and no task can run there"

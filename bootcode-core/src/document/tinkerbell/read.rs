@@ -154,7 +154,7 @@ pub(in crate::document) fn read(
             if data.is_empty() {
                 reading.fault("spec", "a Template needs its `data`");
             }
-            let spec = TemplateSpec { data: data.clone() };
+            let spec = TemplateSpec::Data(data.clone());
             (Kind::Template, json!({"data": data}), Some(Spec::Template(spec)), Theirs::Template)
         }
         "Workflow" => {

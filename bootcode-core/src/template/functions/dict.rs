@@ -26,10 +26,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     function("set MAP KEY VALUE", |a| {
         a.work.step(1)?;
+        a.work.change();
         a.map(0)?.borrow_mut().insert(a.text(1)?.into(), a.value(2).clone());
         Ok(a.value(0).clone())
     }),
     function("unset MAP KEY", |a| {
+        a.work.change();
         a.map(0)?.borrow_mut().remove(a.text(1)?);
         Ok(a.value(0).clone())
     }),
@@ -101,6 +103,7 @@ fn merge(into: &Map, from: &Map, overwrite: bool, work: &Work, depth: usize) -> 
             (Some(has), _) if has.is_true() && !overwrite => {}
             (_, Value::Nil) if !overwrite => {}
             _ => {
+                work.change();
                 into.borrow_mut().insert(key, value);
             }
         }

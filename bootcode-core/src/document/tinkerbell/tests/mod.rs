@@ -11,7 +11,8 @@ const EVERY_FIELD: &str = include_str!("every-field.yaml");
 const SITE: &str = include_str!("site.yaml");
 
 fn read(text: &str, existing: &[Document]) -> DocumentSet {
-    validate(&[("t.yaml", text)], existing, Origin::Directory).unwrap_or_else(|faults| panic!("{faults}"))
+    validate(&[("t.yaml", text)], existing, Origin::Directory, crate::clock::Timestamp::UNIX_EPOCH)
+        .unwrap_or_else(|faults| panic!("{faults}"))
 }
 
 fn warnings(set: &DocumentSet) -> String {

@@ -7,7 +7,7 @@ const HARDWARE: &str = "apiVersion: tinkerbell.org/v1alpha1\nkind: Hardware\nmet
 
 /// Said of a document: its faults, or else its warnings.
 fn said(text: &str) -> String {
-    match validate(&[("t.yaml", text)], &[], Origin::Operator) {
+    match validate(&[("t.yaml", text)], &[], Origin::Operator, crate::clock::Timestamp::UNIX_EPOCH) {
         Ok(set) => warnings(&set),
         Err(faults) => format!("{faults}\n"),
     }
