@@ -16,3 +16,5 @@ pub const CONNECT: Duration = Duration::from_secs(10);
 pub const ANSWER: Duration = Duration::from_secs(60);
 /// How long an operator's question may wait for news.
 pub const WAIT: Duration = Duration::from_secs(20);
+/// Changes in one answer to a watch, after which it is not waited for more: an apply of a fleet has thousands.
+pub const WATCH_CHANGES: usize = 1_000;

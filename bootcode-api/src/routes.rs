@@ -1,6 +1,8 @@
 //! The routes of both sides, and the bodies that are not core's own types.
 
-use bootcode_core::{timeline::Reason, workflow::ServiceError, yaml::Faults};
+use bootcode_core::{
+    clock::Timestamp, document::Kind, timeline::Reason, workflow::ServiceError, yaml::Faults,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,6 +23,8 @@ pub const LOG: &str = "/worker/v1/log";
 pub const APPLY: &str = "/api/v1/apply";
 /// Operators: POST [`Files`]; answers with the [`Plan`](bootcode_core::document::Plan) of what an apply would do, and does nothing.
 pub const DIFF: &str = "/api/v1/diff";
+/// Operators: GET the [`News`] since a revision; waits for some.
+pub const WATCH: &str = "/api/v1/watch";
 /// Operators: GET all documents of a kind.
 pub const LIST: &str = "/api/v1/{kind}";
 /// Operators: GET or DELETE a document.
@@ -88,6 +92,35 @@ pub struct Applied {
 pub struct Items {
     /// Them, by name; a Workflow or Hardware with its `status`.
     pub items: Vec<Value>,
+}
+
+/// What changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct News {
+    /// Up to which revision of the store this is; the next question is from here on.
+    pub revision: u64,
+    /// Whether there was more than the store remembers: list documents anew.
+    #[serde(default)]
+    pub missed: bool,
+    /// In order; empty where nothing came in time.
+    pub changes: Vec<Change>,
+}
+
+/// A change of a workflow or a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// When: that of the log for events, that of the look for documents.
+    pub at: Timestamp,
+    /// `Hardware` or `Workflow`.
+    pub kind: Kind,
+    /// Which.
+    pub name: String,
+    /// The event of a workflow's log by its name; of a machine `Applied`, `Deleted` or `Booted`.
+    pub change: String,
+    /// For people; may be empty.
+    pub detail: String,
 }
 
 /// Why a request was not carried out.

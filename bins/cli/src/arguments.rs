@@ -71,7 +71,7 @@ pub(crate) enum Command {
         /// How they are shown.
         #[arg(short = 'o', long = "output", value_enum, default_value_t)]
         format: Format,
-        /// Hardware with its Profile's fields.
+        /// A machine with its Profile's fields, and who says each of them.
         #[arg(long)]
         resolved: bool,
     },
@@ -108,6 +108,12 @@ pub(crate) enum Command {
         #[arg(short = 'f', long)]
         follow: bool,
         /// How it is shown; `json` is one event a line.
+        #[arg(short = 'o', long = "output", value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Shows what changes of workflows and machines, a line each, until interrupted.
+    Watch {
+        /// How it is shown; `json` is one change a line.
         #[arg(short = 'o', long = "output", value_enum, default_value_t)]
         format: Format,
     },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bootcode_api::OperatorClient;
 use bootcode_core::document::Kind;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     arguments::Format,
@@ -15,6 +15,8 @@ use crate::{
 
 /// Events of a machine's timeline that are shown; `bootcode timeline` has them all.
 const EVENTS: usize = 15;
+/// Characters of an output that are shown: two or three lines of a cell.
+const OUTPUT_CHARS: usize = 80;
 
 /// Prints a document, its status and its events.
 pub(crate) async fn describe(client: &OperatorClient, kind: Kind, name: &str) -> Result<(), CliError> {
@@ -48,6 +50,7 @@ pub(crate) fn workflow_status(status: &Value) -> Result<(), CliError> {
         ("Started", "started"),
         ("Expires", "expires"),
         ("Installation", "installation"),
+        ("Last heard", "lastHeard"),
     ] {
         let value = text(&status[key]);
         if !value.is_empty() {
@@ -66,11 +69,61 @@ pub(crate) fn workflow_status(status: &Value) -> Result<(), CliError> {
             ("ON", |action| text(&action["worker"])),
             ("ATTEMPT", |action| text(&action["attempt"])),
             ("STATE", |action| text(&action["state"])),
-            ("SECONDS", |action| action["seconds"].as_f64().map(|s| format!("{s:.1}")).unwrap_or_default()),
+            ("SECONDS", |action| seconds(&action["seconds"])),
             ("MESSAGE", |action| text(&action["message"])),
         ],
         actions,
+    )?;
+    let hooks: Vec<Value> = actions.iter().filter(|action| action["hook"].is_object()).cloned().collect();
+    if !hooks.is_empty() {
+        show::line("")?;
+        show::rows(
+            &[
+                ("HOOK", |action| format!("{} of {}", text(&action["hook"]["cause"]), text(&action["name"]))),
+                ("STATE", |action| hook_state(&action["hook"])),
+                ("SECONDS", |action| seconds(&action["hook"]["seconds"])),
+                ("MESSAGE", |action| text(&action["hook"]["message"])),
+            ],
+            &hooks,
+        )?;
+    }
+    let outputs = actions.iter().flat_map(|action| {
+        let written = action["outputs"].as_object().into_iter().flatten();
+        written.map(|(name, value)| json!({"action": action["name"], "name": name, "value": value}))
+    });
+    let outputs: Vec<Value> = outputs.collect();
+    if outputs.is_empty() {
+        return Ok(());
+    }
+    show::line("")?;
+    show::rows(
+        &[
+            ("OUTPUT", |output| text(&output["name"])),
+            ("OF", |output| text(&output["action"])),
+            ("VALUE", |output| shortened(&text(&output["value"]))),
+        ],
+        &outputs,
     )
+}
+
+fn seconds(value: &Value) -> String {
+    value.as_f64().map(|seconds| format!("{seconds:.1}")).unwrap_or_default()
+}
+
+fn hook_state(hook: &Value) -> String {
+    match hook["exit"].as_i64() {
+        _ if hook["running"] == true => "Running".to_owned(),
+        Some(0) => "Succeeded".to_owned(),
+        Some(status) => format!("exit {status}"),
+        None => "Failed".to_owned(),
+    }
+}
+
+/// An output's first line, as far as it fits a cell; `-o json` has all of it.
+fn shortened(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let start: String = line.chars().take(OUTPUT_CHARS).collect();
+    if start.len() < text.len() { format!("{start}..") } else { start }
 }
 
 /// A selector: `rack=a1,role=db`; all of it holds.

@@ -8,9 +8,11 @@ mod error;
 mod faults;
 mod follow;
 mod render;
+mod resolved;
 mod show;
 mod terminal;
 mod timeline;
+mod watch;
 
 use std::{io, process::ExitCode};
 
@@ -80,6 +82,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Get { kind, name: Some(name), format, resolved, .. } => {
             let document = client.one(kind.name(), &name, resolved).await?;
             match format {
+                format if resolved && kind == Kind::Hardware => resolved::show(document, format),
                 Format::Table if kind == Kind::Workflow => describe::workflow_status(&document["status"]),
                 Format::Table => show::table(kind, std::slice::from_ref(&document)),
                 format => show::value(&document, format),
@@ -103,6 +106,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Timeline { hardware, follow, format } => {
             timeline::show(&client, &hardware, follow, format).await
         }
+        Command::Watch { format } => watch::watch(&client, format).await,
         Command::Release { workflow } => command(&client, &workflow, "release").await,
         Command::Cancel { workflow } => command(&client, &workflow, "cancel").await,
         Command::Retry { workflow } => command(&client, &workflow, "retry").await,

@@ -57,9 +57,20 @@ pub(crate) fn table(kind: Kind, items: &[Value]) -> Result<(), CliError> {
     rows(&columns(kind), items)
 }
 
-/// Prints a table of items.
+/// Prints a table of items; where it is no terminal, as wide as it has to be.
 pub(crate) fn rows(columns: &[Column], items: &[Value]) -> Result<(), CliError> {
+    print(Table::new(), columns, items)
+}
+
+/// Prints a table of items that has at most `width` columns: long cells go on in the next line.
+pub(crate) fn rows_within(width: usize, columns: &[Column], items: &[Value]) -> Result<(), CliError> {
     let mut table = Table::new();
+    // The blanks that are taken away at the edges count in the table's width.
+    table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    print(table, columns, items)
+}
+
+fn print(mut table: Table, columns: &[Column], items: &[Value]) -> Result<(), CliError> {
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(columns.iter().map(|(title, _)| *title));
     for item in items {

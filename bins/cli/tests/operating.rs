@@ -83,14 +83,7 @@ impl Site {
         let config = "interfaces: [srv0]\ndata_dir: data\napi: {socket: api.sock}\nipxe: ipxe\nsources: [{dir: machines}]\n";
         fs::write(dir.path().join("bootcode.yaml"), config).unwrap();
         fs::write(dir.path().join("machines/all.yaml"), machines).unwrap();
-        let program = beside("bootcode-server");
-        let server = Command::new(&program).current_dir(dir.path()).stderr(Stdio::piped()).spawn();
-        let mut server = server.unwrap_or_else(|error| {
-            panic!("{}: {error}: `cargo build -p bootcode-server` makes it", program.display())
-        });
-        let mut log = BufReader::new(server.stderr.take().unwrap()).lines();
-        assert!(log.any(|line| line.unwrap().contains("serving http=")), "the server ended");
-        std::thread::spawn(move || log.for_each(drop));
+        let server = serve(dir.path());
         Self { dir, server }
     }
 
@@ -128,6 +121,18 @@ impl Drop for Site {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+fn serve(dir: &Path) -> Child {
+    let program = beside("bootcode-server");
+    let server = Command::new(&program).current_dir(dir).stderr(Stdio::piped()).spawn();
+    let mut server = server.unwrap_or_else(|error| {
+        panic!("{}: {error}: `cargo build -p bootcode-server` makes it", program.display())
+    });
+    let mut log = BufReader::new(server.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("serving http=")), "the server ended");
+    std::thread::spawn(move || log.for_each(drop));
+    server
 }
 
 fn beside(name: &str) -> PathBuf {
@@ -289,8 +294,12 @@ fn documents_are_selected_described_and_followed_to_the_action() {
     on_a_wire(|| {
         let labelled =
             DOCUMENTS.replace("metadata: {name: node-1}", "metadata: {name: node-1, labels: {rack: a1}}");
-        let site = Site::new(&[&labelled, WORKFLOW].join("---\n"));
+        let labelled = labelled.replace("  storage:", "  profile: small\n  storage:");
+        let profile =
+            "apiVersion: bootcode/v1\nkind: Profile\nmetadata: {name: small}\nspec: {kernelArgs: [quiet]}\n";
+        let site = Site::new(&[&labelled, profile, WORKFLOW].join("---\n"));
         site.say(&[
+            ("get hardware node-1 --resolved -o yaml", 0, "# spec.kernelArgs: Profile small"),
             ("get hardware -l rack=a1", 0, "node-1"),
             ("get hardware -l rack=a2", 0, "there is no Hardware"),
             ("get hardware -l rack", 64, "write label=value"),
@@ -302,6 +311,64 @@ fn documents_are_selected_described_and_followed_to_the_action() {
             ("describe hardware node-1", 0, "nothing was seen of it yet"),
             ("describe hardware nope", 1, "there is no Hardware `nope`"),
         ]);
+        let (_, table) = site.bootcode("get hardware node-1 --resolved");
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+        insta::assert_snapshot!(table);
+        let (_, json) = site.bootcode("get hardware node-1 --resolved -o json");
+        let machine: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(machine["spec"]["kernelArgs"][0], "quiet", "{json}");
+        let fields = machine["fields"].as_array().unwrap();
+        let field = fields.iter().find(|field| field["path"] == "spec.kernelArgs").unwrap();
+        assert_eq!(field["origin"], serde_json::json!({"from": "profile", "name": "small"}));
+    });
+}
+
+#[test]
+fn changes_are_watched_over_a_restart_of_the_server() {
+    on_a_wire(|| {
+        let mut site = Site::new(&[DOCUMENTS, WORKFLOW].join("---\n"));
+        let watching = |format: &str| {
+            let line = ["watch -o ", format].concat();
+            let mut child =
+                site.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+            let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+            assert!(said.next().unwrap().contains("watching"));
+            (child, lines, said)
+        };
+        let (mut table, mut lines, mut said) = watching("table");
+        let (mut json, mut values, _told) = watching("json");
+        site.write(
+            "labelled.yaml",
+            &DOCUMENTS.replace("{name: node-1}", "{name: node-1, labels: {rack: a1}}"),
+        );
+        site.say(&[
+            ("release install", 0, "Pending"),
+            ("apply -f labelled.yaml", 0, "changed   Hardware/node-1"),
+        ]);
+        let released = lines.next().unwrap();
+        assert_eq!(&released[8..], "  Workflow/install          Released", "{released}");
+        let applied = lines.next().unwrap();
+        assert_eq!(&applied[8..], "  Hardware/node-1           Applied", "{applied}");
+        let value: serde_json::Value = serde_json::from_str(&values.next().unwrap()).unwrap();
+        assert_eq!((&value["kind"], &value["change"]), (&"Workflow".into(), &"Released".into()), "{value}");
+
+        site.server.kill().unwrap();
+        site.server.wait().unwrap();
+        let away = said.next().unwrap();
+        assert!(away.contains("trying again"), "{away}");
+        site.server = serve(site.dir.path());
+        site.say(&[("cancel install", 0, "Cancelled")]);
+        let back = said.next().unwrap();
+        assert!(back.contains("the server is back"), "{back}");
+        assert!(lines.any(|line| line.ends_with("Workflow/install          Cancelled")), "nothing is missed");
+        for child in [&mut table, &mut json] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        site.server.kill().unwrap();
+        site.server.wait().unwrap();
+        site.say(&[("watch", 69, "is bootcode-server running?")]);
     });
 }
 
@@ -309,7 +376,7 @@ fn documents_are_selected_described_and_followed_to_the_action() {
 fn an_interrupt_ends_what_follows_quietly() {
     on_a_wire(|| {
         let site = Site::new(&[DOCUMENTS, WORKFLOW].join("---\n"));
-        for line in ["timeline node-1 -f", "logs install -f", "wait install"] {
+        for line in ["timeline node-1 -f", "logs install -f", "wait install", "watch"] {
             let mut child = site.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             // It asks the server over the socket as soon as it runs; before that there is nothing to interrupt.
             let socket = format!("/proc/{}/fd/", child.id());

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::http::{ClientError, json, send};
 use crate::{
     endpoint::Endpoint,
-    routes::{self, Applied, Files, Items},
+    routes::{self, Applied, Files, Items, News},
 };
 
 /// A server's operators' API.
@@ -47,6 +47,15 @@ impl OperatorClient {
     /// As [`OperatorClient::apply`].
     pub async fn diff(&self, files: &Files) -> Result<Plan, ClientError> {
         json(&self.endpoint, Method::POST, routes::DIFF, None, Some(files)).await
+    }
+
+    /// What changed after revision `from`, waited for; from now on without it, which answers at once with the revision.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn watch(&self, from: Option<u64>) -> Result<News, ClientError> {
+        let from = from.map(|from| format!("?from={from}")).unwrap_or_default();
+        self.get(&format!("{}{from}", routes::WATCH)).await
     }
 
     /// All documents of a kind.

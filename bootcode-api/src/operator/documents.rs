@@ -7,7 +7,7 @@ use axum::{
 };
 use bootcode_core::{
     apply::{ApplyError, Origin},
-    document::{Kind, Plan},
+    document::{Catalog, Document, FieldValue, Hardware, Kind, Plan},
     engine::EngineError,
     store::{Key, StoreError, Stored},
 };
@@ -60,7 +60,12 @@ pub(super) async fn list(
     };
     let mut items = Vec::with_capacity(stored.len());
     for document in stored {
-        items.push(with_status(&parts, kind, document));
+        let mut document = with_status(&parts, kind, document);
+        // Half a MiB each at most: an answer about many workflows is without them.
+        for action in document["status"]["actions"].as_array_mut().into_iter().flatten() {
+            action.as_object_mut().and_then(|action| action.remove("outputs"));
+        }
+        items.push(document);
     }
     Ok(Json(Items { items }))
 }
@@ -78,9 +83,22 @@ pub(super) async fn one(
         && kind == Kind::Hardware
         && let Some(hardware) = parts.snapshot.hardware(&name)
     {
+        document["fields"] = json!(fields(&parts, &document, &name).await?);
         document["spec"] = json!(hardware.spec);
     }
     Ok(Json(document))
+}
+
+/// Every field of a machine, and who says it.
+async fn fields(parts: &OperatorParts, document: &Value, name: &str) -> Result<Vec<FieldValue>, Problem> {
+    let failed = |message: String| Problem::Unavailable { message };
+    let mut documents = vec![Document::deserialize(document).map_err(|error| failed(error.to_string()))?];
+    if let Some(profile) = Hardware::profile_of(&documents[0]) {
+        let stored = parts.store.get(&Key::new(Kind::Profile.name(), profile)).await.map_err(away)?;
+        let profile = stored.and_then(|stored| Document::deserialize(stored.value).ok());
+        documents.extend(profile);
+    }
+    Catalog::new(&documents).fields(name).map_err(|error| failed(error.to_string()))
 }
 
 pub(super) async fn delete(
@@ -134,7 +152,7 @@ fn parse(kind: &str) -> Result<Kind, Problem> {
     })
 }
 
-fn away(error: StoreError) -> Problem {
+pub(super) fn away(error: StoreError) -> Problem {
     Problem::Unavailable { message: error.to_string() }
 }
 

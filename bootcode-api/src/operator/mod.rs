@@ -2,6 +2,7 @@
 
 mod documents;
 mod streams;
+mod watch;
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ pub fn router(parts: OperatorParts) -> Router {
     Router::new()
         .route(routes::APPLY, post(documents::apply))
         .route(routes::DIFF, post(documents::diff))
+        .route(routes::WATCH, get(watch::watch))
         .route(routes::LIST, get(documents::list))
         .route(routes::ONE, get(documents::one).delete(documents::delete))
         .route(routes::COMMAND, post(documents::command))

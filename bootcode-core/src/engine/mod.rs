@@ -27,6 +27,7 @@ use std::{
 
 pub use error::EngineError;
 pub use operator::NewWorkflow;
+pub use session::BOOT_SESSION;
 
 use crate::{
     clock::{Clock, Timestamp},

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The kind of the document that keeps a machine's session: `BootSession/<machine>`.
-const KIND: &str = "BootSession";
+pub const BOOT_SESSION: &str = "BootSession";
 
 /// The last boot of a machine that redeemed a boot token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ impl Engine {
     /// # Errors
     /// See [`StoreError`].
     pub async fn inventory(&self, machine: &str) -> Result<Option<Inventory>, StoreError> {
-        let stored = self.parts.store.get(&Key::new(KIND, machine)).await?;
+        let stored = self.parts.store.get(&Key::new(BOOT_SESSION, machine)).await?;
         // A session that cannot be read is as good as none: the next boot opens another.
         Ok(stored
             .and_then(|stored| BootSession::deserialize(stored.value).ok())
@@ -126,7 +126,7 @@ impl Engine {
 
     /// The session of this token and nonce, and whether it is a new one. Durable before it is given (I4).
     async fn session(&self, claims: &Claims, hello: &Hello) -> Result<(BootSession, bool), EngineError> {
-        let key = Key::new(KIND, &claims.hardware);
+        let key = Key::new(BOOT_SESSION, &claims.hardware);
         for _ in 0..DECIDE_ROUNDS {
             let now = self.parts.clock.now().as_second();
             let stored = self.parts.store.get(&key).await?;
@@ -189,7 +189,7 @@ impl Engine {
     pub(super) async fn caller(&self, token: &str) -> Result<Caller, EngineError> {
         let opened = self.parts.sealer.open(token, Use::Session, self.parts.clock.now());
         let claims = opened.map_err(|_| refused(Reason::BadToken))?;
-        let stored = self.parts.store.get(&Key::new(KIND, &claims.hardware)).await?;
+        let stored = self.parts.store.get(&Key::new(BOOT_SESSION, &claims.hardware)).await?;
         let session = stored
             .as_ref()
             .and_then(read)

@@ -8,6 +8,7 @@
     not(any(test, feature = "testing")),
     allow(unreachable_pub, reason = "public with `testing` only")
 )]
+#[cfg_attr(not(feature = "engine"), allow(dead_code, reason = "some are the engine's"))]
 #[non_exhaustive]
 pub enum Guard {
     /// A report of another attempt than the open one is refused.

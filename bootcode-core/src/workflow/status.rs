@@ -1,10 +1,10 @@
 //! A workflow's status as people and programs read it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Armed, HookState, State, state::ActionPhase};
+use super::{Armed, HookState, Outputs, State, state::ActionPhase};
 use crate::clock::Timestamp;
 
 /// What `bootcode get workflow NAME -o json` shows.
@@ -64,6 +64,9 @@ pub struct ActionStatus {
     /// The last attempt's hook, where it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<HookState>,
+    /// What it left for later actions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Arc<Outputs>>,
 }
 
 impl State {
@@ -103,6 +106,7 @@ impl State {
                     seconds: state.seconds,
                     message: state.message.clone(),
                     hook: state.hook.clone(),
+                    outputs: state.outputs.clone(),
                 })
                 .collect(),
         }
