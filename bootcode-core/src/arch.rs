@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The processor architecture of a machine, by the names that Linux uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Arch {
     /// 64-bit x86.
@@ -27,6 +28,7 @@ impl Arch {
 
 /// The firmware that starts a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Firmware {
     /// PC BIOS.

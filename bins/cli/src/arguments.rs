@@ -59,6 +59,8 @@ pub(crate) enum Command {
         #[arg(short = 'o', long = "output", value_enum, default_value_t)]
         format: Format,
     },
+    /// Prints the JSON Schema of `bootcode/v1` documents, for editors; no server needed.
+    Schema,
     /// Shows documents and their status.
     Get {
         /// network, profile, hardware, template, workflow or secret.

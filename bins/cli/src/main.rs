@@ -78,6 +78,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Render { paths, workflow, format } => {
             render::render(&paths, workflow.as_deref(), format, Form::of(&io::stdout()))
         }
+        Command::Schema => show::value(&bootcode_core::document::schema(), Format::Json),
         Command::Describe { kind, name } => describe::describe(&client, kind, &name).await,
         Command::Get { kind, name: Some(name), format, resolved, .. } => {
             let document = client.one(kind.name(), &name, resolved).await?;

@@ -45,6 +45,15 @@ fn validate(files: &[(&str, &[u8])]) -> (Option<i32>, String) {
 }
 
 #[test]
+fn the_schema_is_json_that_editors_take() {
+    let output = Command::new(env!("CARGO_BIN_EXE_bootcode")).arg("schema").output().unwrap();
+    assert!(output.status.success());
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["properties"]["apiVersion"]["const"], "bootcode/v1");
+}
+
+#[test]
 fn every_fault_has_file_line_and_column() {
     let edit = |from: &str, to: &str| MACHINE.replace(from, to).into_bytes();
     let elsewhere = edit("10.0.0.11", "10.0.1.11");

@@ -88,6 +88,7 @@ pub struct Document {
 
 /// Name and labels of a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
     /// Unique within the kind: lower-case letters, digits, `-` and `.`, at most 63 characters.

@@ -24,6 +24,7 @@ pub struct Hardware {
 
 /// `spec` of a Hardware, and of a Profile apart from `profile`, `interfaces` and `identity`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HardwareSpec {
     /// The Profile whose fields it takes.
@@ -57,9 +58,11 @@ pub struct HardwareSpec {
     pub ssh_keys: Vec<String>,
     /// cloud-init's user data, or the secret that holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Text>"))]
     pub user_data: Option<Variable>,
     /// cloud-init's vendor data, or the secret that holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Text>"))]
     pub vendor_data: Option<Variable>,
     /// What metadata serves besides.
     pub instance: Instance,
@@ -77,6 +80,7 @@ pub struct HardwareSpec {
 
 /// What SMBIOS must say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Identity {
     /// System serial number.
@@ -89,11 +93,13 @@ pub struct Identity {
 
 /// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Interface {
     /// Unique within the machine.
     pub id: String,
     /// Its hardware address.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub mac: MacAddr,
     /// The Network that it is in.
     #[serde(default)]
@@ -108,6 +114,7 @@ pub struct Interface {
 
 /// Disks and their layout.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Storage {
     /// The selected disks; only these may be written.
@@ -118,6 +125,7 @@ pub struct Storage {
 
 /// A disk, by path or by what it is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Disk {
     /// Unique within the machine.
@@ -135,6 +143,7 @@ pub struct Disk {
 
 /// The partition table of a disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PartitionTable {
     /// The disk's id.
@@ -147,6 +156,7 @@ pub struct PartitionTable {
 
 /// A partition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Partition {
     /// Unique within the machine.
@@ -169,6 +179,7 @@ pub struct Partition {
 
 /// What is installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Os {
     /// A name under the server's `files:`, or a URL.
@@ -179,6 +190,7 @@ pub struct Os {
 
 /// How a ROM is told to boot its disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LocalBoot {
     /// What was found to work for the firmware that asks.
@@ -194,6 +206,7 @@ pub enum LocalBoot {
 
 /// What metadata serves besides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Instance {
     /// Free tags.

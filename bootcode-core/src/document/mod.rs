@@ -13,6 +13,8 @@ mod plan;
 mod profile;
 mod read;
 mod resolve;
+#[cfg(feature = "schema")]
+mod schema;
 mod secret;
 mod set;
 mod size;
@@ -45,6 +47,8 @@ pub use plan::Plan;
 pub use profile::{ProfileError, merge};
 pub use read::read;
 pub use resolve::ResolveError;
+#[cfg(feature = "schema")]
+pub use schema::schema;
 pub use secret::{SecretOrigin, SecretSpec};
 pub use set::{DocumentSet, Entry};
 pub use size::{parse_size, parse_size_range};

@@ -16,9 +16,11 @@ pub struct Network {
 
 /// `spec` of a Network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NetworkSpec {
     /// The network; host bits must be zero.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub cidr: Ipv4Net,
     /// The default router.
     #[serde(default)]
@@ -31,12 +33,14 @@ pub struct NetworkSpec {
     pub ntp: Vec<Ipv4Addr>,
     /// How long a lease runs.
     #[serde(default = "default_lease", with = "crate::yaml::duration")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub lease: std::time::Duration,
     /// What DHCP does here.
     #[serde(default)]
     pub dhcp: Dhcp,
     /// Addresses for machines without a reservation.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub pool: Vec<AddressRange>,
     /// What is done with machines that no Hardware names.
     #[serde(default)]
@@ -72,6 +76,7 @@ fn default_lease() -> std::time::Duration {
 
 /// Name servers and search domains.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dns {
     /// In the order of preference.
@@ -84,6 +89,7 @@ pub struct Dns {
 
 /// What DHCP does in a Network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dhcp {
     /// Its mode.
@@ -96,6 +102,7 @@ pub struct Dhcp {
 
 /// The mode of DHCP in a Network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum DhcpMode {
     /// Not a packet is sent.
@@ -109,6 +116,7 @@ pub enum DhcpMode {
 
 /// What is done with machines that no Hardware names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownMachines {
     /// Nothing.
@@ -124,6 +132,7 @@ pub enum UnknownMachines {
 
 /// Who is believed to be which machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MetadataIdentity {
     /// The source address tells; secrets still need a token.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// `spec` of a Secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretSpec {
     /// By name; referenced as `<document>/<name>`.
@@ -14,6 +15,7 @@ pub struct SecretSpec {
 
 /// Where a secret is read; exactly one of the two.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct SecretOrigin {
     /// A file on the server.

@@ -47,6 +47,7 @@ pub enum Steps {
 
 /// A task: actions on one machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NativeTask {
     /// Unique in the Template.
@@ -66,6 +67,7 @@ pub struct NativeTask {
 
 /// An action: one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NativeAction {
     /// Unique in the Template.
@@ -106,6 +108,7 @@ pub struct NativeAction {
 
 /// A time span as people write it (`90s`, `30m`), or a Go template that makes one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct TimeSpan(String);
 
@@ -136,8 +139,9 @@ impl<'de> Deserialize<'de> for TimeSpan {
 
 /// As it stands in a file.
 #[derive(Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "TemplateSpec"))]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-struct Written {
+pub(super) struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

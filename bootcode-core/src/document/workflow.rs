@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// `spec` of a Workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkflowDocSpec {
     /// The Template.
@@ -20,6 +21,7 @@ pub struct WorkflowDocSpec {
     pub replaces: Option<String>,
     /// How long it waits to be started.
     #[serde(default = "default_expires", with = "crate::yaml::duration")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub expires: Duration,
     /// Further names for the template, each a machine's name, agent id or MAC.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -32,6 +34,7 @@ fn default_expires() -> Duration {
 
 /// Which disks a workflow may write (I12).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Overwrite {
     /// Only blank ones, and those of the installation that it replaces.

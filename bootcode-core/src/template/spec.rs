@@ -68,6 +68,7 @@ pub struct ActionSpec {
 
 /// What happens when the machine restarts in an action's middle.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnInterrupt {
     /// It is started again, within bounds.

@@ -11,6 +11,7 @@ use crate::{secret::SecretRef, yaml::TEXT_OR_MAPPING};
 
 /// The value of an action's variable, as templates and the log have it. Secrets stand there by name only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Variable {
     /// The value.
@@ -21,9 +22,11 @@ pub enum Variable {
 
 /// A variable whose value is a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretVariable {
     /// The secret.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub secret_ref: SecretRef,
 }
 

@@ -164,6 +164,7 @@ pub enum Claim {
 
 /// What to do with the machine when its workflow has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MachineAction {
     /// Restart it.
@@ -234,6 +235,7 @@ pub struct WritableDisk {
 
 /// Namespaces of the host that a container shares: `host`, or absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Namespaces {
     /// The PID namespace.
