@@ -55,12 +55,13 @@ fn text(number: usize, hold: &str) -> String {
          identity: {{uuid: {}}}\n  interfaces:\n  - {{id: nic0, mac: '{}', network: lab, ip: {}, netboot: true}}\n  storage:\n    \
          disks: [{{id: a, device: /dev/vda}}]\n    partitions:\n    - disk: a\n      table: gpt\n      layout:\n      \
          - {{id: bios, size: 1MiB, type: bios-boot}}\n      - {{id: root, size: rest, type: linux, format: ext4, mount: /}}\n  \
-         os: {{image: debian-12.tar.zst}}\n",
+         os: {{image: debian-12.tar.zst, sha256: \"{}\"}}\n",
         name(number),
         number % 100,
         uuid(number),
         mac(number),
         ip(number),
+        "0".repeat(64),
     )
 }
 
