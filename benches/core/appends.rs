@@ -104,7 +104,7 @@ pub(crate) fn syncs(table: &mut Table) {
         .env(CHILD, dir.path())
         .stdout(Stdio::null())
         .status()
-        .expect("strace is installed: apt-get install strace");
+        .expect("strace is installed: cargo xtask setup installs it");
     assert!(status.success(), "{status}");
     let calls = std::fs::read_to_string(trace).expect("the trace");
     let count = calls.lines().filter(|line| line.contains("fsync(") || line.contains("fdatasync(")).count();

@@ -75,6 +75,7 @@ const TESTS: &[Package] = &[
         "its functions",
     ),
     package("docker.io", "dockerd", "the worker on a real Docker engine"),
+    package("strace", "strace", "counts the fsyncs of the store"),
 ];
 
 /// What the tasks ask of setup.
