@@ -198,7 +198,7 @@ pub(crate) fn change(table: &mut Table) {
             let cancel = CancellationToken::new();
             let follow = tokio::spawn({
                 let (snapshot, store, cancel) = (Arc::clone(&snapshot), Arc::clone(&store), cancel.clone());
-                async move { snapshot.follow(store, cancel).await }
+                async move { snapshot.follow(store, Arc::new(SystemClock), cancel).await }
             });
             let (mut first, mut applied, mut visible) = (Duration::ZERO, Duration::MAX, Duration::ZERO);
             for round in 0..20 {

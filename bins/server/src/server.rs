@@ -170,8 +170,8 @@ impl Server {
             });
         };
         let follow = Arc::clone(&control.snapshot);
-        let (store, token) = (Arc::clone(&control.store), cancel.clone());
-        start("the snapshot", Box::pin(async move { follow.follow(store, token).await }));
+        let (store, clock, token) = (Arc::clone(&control.store), Arc::clone(&control.clock), cancel.clone());
+        start("the snapshot", Box::pin(async move { follow.follow(store, clock, token).await }));
         let (engine, token) = (Arc::clone(&control.engine), cancel.clone());
         start("the workflow engine", Box::pin(async move { engine.run(token).await }));
         let (applier, token) = (Arc::clone(&control.applier), cancel.clone());

@@ -1,5 +1,8 @@
 //! What the data plane reads: an image of the store in memory that follows it, and outlives it (I8).
 
+mod follow;
+#[cfg(test)]
+mod follow_tests;
 mod index;
 #[cfg(test)]
 mod tests;
@@ -7,20 +10,15 @@ mod tests;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use futures_util::StreamExt as _;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     apply::{announced, turn_key, unwritten},
     document::{Hardware, Kind, Network},
     source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError},
-    store::{Change, Revision, Store, StoreError, Watched},
+    store::{Change, Revision, Store, StoreError},
 };
 use index::Index;
-
-/// How long a follower waits before it asks a store again that went away.
-const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Machines and networks of a store, in memory. Work is the engine's, which keeps its own image of the workflows' logs.
 #[derive(Debug)]
@@ -37,50 +35,6 @@ impl Snapshot {
     pub async fn load(store: &dyn Store) -> Result<Arc<Self>, StoreError> {
         let (index, revision) = read_all(store).await?;
         Ok(Arc::new(Self { index: RwLock::new(index), revision: watch::Sender::new(revision) }))
-    }
-
-    /// Follows the store until cancelled. While the store is away everything is answered as it last was.
-    pub async fn follow(&self, store: Arc<dyn Store>, cancel: CancellationToken) {
-        while let Some(ended) = cancel.run_until_cancelled(self.follow_once(&*store)).await {
-            if let Err(error) = ended {
-                tracing::warn!(%error, "the store cannot be followed; answers are as of the last revision");
-            }
-            if cancel.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
-                return;
-            }
-        }
-    }
-
-    async fn follow_once(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let from = *self.revision.borrow();
-        let mut commits = store.watch(from).await?;
-        // The changes of an apply that is not written whole yet: shown together, or not at all.
-        let (mut held, mut is_open) = (Vec::new(), false);
-        while let Some(watched) = commits.next().await {
-            match watched {
-                Watched::Commit { revision, mut changes } => {
-                    let announced = changes.iter().rev().find_map(|change| match change {
-                        Change::Put(stored) => announced(&stored.key, &stored.value),
-                        _ => None,
-                    });
-                    is_open = announced.map_or(is_open, |parts| parts > 0);
-                    held.append(&mut changes);
-                    if is_open {
-                        held.retain(concerns_machines);
-                        continue;
-                    }
-                    self.write(|index| held.drain(..).for_each(|change| change_index(index, &change)));
-                    self.revision.send_replace(revision);
-                }
-                Watched::Compacted => {
-                    let (index, revision) = read_all(store).await?;
-                    self.write(|old| *old = index);
-                    self.revision.send_replace(revision);
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Returns when the snapshot holds everything up to `revision`.
@@ -137,15 +91,6 @@ async fn turn(store: &dyn Store) -> Result<(Option<(Revision, u64)>, Revision), 
     let found =
         site.into_iter().find_map(|stored| Some((stored.revision, announced(&stored.key, &stored.value)?)));
     Ok((found, at))
-}
-
-fn concerns_machines(change: &Change) -> bool {
-    let kind = match change {
-        Change::Put(stored) => &stored.key.kind,
-        Change::Deleted(key) => &key.kind,
-        Change::Appended { .. } => return false,
-    };
-    [Kind::Network, Kind::Profile, Kind::Hardware].iter().any(|wanted| wanted.name() == kind)
 }
 
 fn change_index(index: &mut Index, change: &Change) {

@@ -126,7 +126,7 @@ async fn whoever_reads_sees_all_of_an_apply_or_nothing() {
     let store: Arc<dyn Store> = Arc::<Busy>::clone(&world.store);
     let follow = tokio::spawn({
         let (snapshot, cancel) = (Arc::clone(&snapshot), cancel.clone());
-        async move { snapshot.follow(store, cancel).await }
+        async move { snapshot.follow(store, Arc::new(crate::clock::SystemClock), cancel).await }
     });
     let mac = |number: usize| crate::mac::MacAddr([0x52, 0x54, 0, 0, 0, u8::try_from(number + 1).unwrap()]);
     let read = async {
