@@ -45,7 +45,7 @@ pub(crate) fn ip(number: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, a, b, c)
 }
 
-fn uuid(number: usize) -> String {
+pub(crate) fn uuid(number: usize) -> String {
     format!("00000000-0000-4000-8000-{number:012x}")
 }
 

@@ -131,6 +131,8 @@ pub(crate) fn claim(table: &mut Table) {
 
 fn hello(token: String, number: usize) -> Hello {
     let disk = json!({"device": "/dev/vda", "serial": format!("S{number}"), "sizeBytes": 4_u64 << 30, "kind": "ssd", "blank": true});
-    let inventory: Inventory = from_value(json!({"arch": "x86_64", "disks": [disk]})).expect("an inventory");
+    let inventory: Inventory =
+        from_value(json!({"arch": "x86_64", "uuid": fleet::uuid(number), "disks": [disk]}))
+            .expect("an inventory");
     Hello { token, nonce: format!("nonce {number}"), boot_id: format!("boot {number}"), inventory }
 }
