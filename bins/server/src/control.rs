@@ -28,6 +28,7 @@ use crate::{
 
 /// Everything that decides, and the drivers that keep it going.
 pub(crate) struct Control {
+    pub(crate) data: DataDir,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) hardware: Arc<dyn HardwareSource>,
@@ -101,6 +102,7 @@ impl Control {
         let applier = Arc::new(Applier::new(Arc::clone(&store), Arc::clone(&engine), directory_hold));
         let sessions = Arc::new(BootSessions::new());
         Ok(Self {
+            data,
             store,
             snapshot,
             hardware,

@@ -89,16 +89,7 @@ impl DataDir {
     /// # Errors
     /// See [`DataError`].
     pub(crate) fn epoch(&self) -> Result<Option<u64>, DataError> {
-        let path = self.join("epoch");
-        match fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map(Some).map_err(|_| {
-                failed("read as a number (write 0 into it: open workflows will be held)", &path)(
-                    io::ErrorKind::InvalidData.into(),
-                )
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("read", &path)(error)),
-        }
+        self.number("epoch", "read as a number (write 0 into it: open workflows will be held)")
     }
 
     /// Writes the epoch, durably.
@@ -107,6 +98,38 @@ impl DataDir {
     /// See [`DataError`].
     pub(crate) fn set_epoch(&self, epoch: u64) -> Result<(), DataError> {
         self.replace("epoch", format!("{epoch}\n").as_bytes())
+    }
+
+    /// A revision that the store had reached; `None` where nobody wrote one down.
+    ///
+    /// # Errors
+    /// See [`DataError`].
+    pub(crate) fn reached(&self) -> Result<Option<u64>, DataError> {
+        self.number(
+            "reached",
+            "read as a number (write 0 into it: a store that was put back may not be told)",
+        )
+    }
+
+    /// Writes down a revision that the store has reached, durably.
+    ///
+    /// # Errors
+    /// See [`DataError`].
+    pub(crate) fn set_reached(&self, revision: u64) -> Result<(), DataError> {
+        self.replace("reached", format!("{revision}\n").as_bytes())
+    }
+
+    fn number(&self, name: &str, damaged: &'static str) -> Result<Option<u64>, DataError> {
+        let path = self.join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => text
+                .trim()
+                .parse()
+                .map(Some)
+                .map_err(|_| failed(damaged, &path)(io::ErrorKind::InvalidData.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &path)(error)),
+        }
     }
 
     /// Replaces a file whole: a crash leaves the old one or the new one.

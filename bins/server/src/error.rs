@@ -120,6 +120,7 @@ impl ServerError {
             Self::Config(ConfigError::Read { .. }) | Self::Sources(SourceDirError::Read { .. }) => 66,
             Self::Config(_) | Self::Path { .. } | Self::Images(_) | Self::Interfaces { .. } => 78,
             _ if self.is_permission() => 77,
+            Self::Store(StoreError::ReadOnly { .. }) => 77,
             Self::Backup(BackupError::Memory) => 78,
             // EX_CANTCREAT.
             Self::Backup(BackupError::File { .. }) => 73,

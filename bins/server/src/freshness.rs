@@ -1,8 +1,15 @@
 //! Whether the store is the one that this server used last (DESIGN: safety).
 
-use bootcode_core::store::{Batch, Commit, Expect, Key, Store, StoreError, Stored};
+use std::{sync::Arc, time::Duration};
+
+use bootcode_core::{
+    clock::Clock,
+    snapshot::Snapshot,
+    store::{Batch, Commit, Expect, Key, Revision, Store, StoreError, Stored},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::data::{DataDir, DataError};
 
@@ -17,6 +24,9 @@ pub(crate) enum Freshness {
     /// The store is older than the data directory, or the data directory is another one.
     Restored,
 }
+
+/// How often it is written down how far the store is. A copy that is put back is told where more than this lies between the two.
+const MARK: Duration = Duration::from_secs(1);
 
 /// The epochs cannot be read or raised.
 #[derive(Debug, thiserror::Error)]
@@ -42,16 +52,51 @@ pub enum FreshnessError {
 /// See [`FreshnessError`].
 pub(crate) async fn begin(data: &DataDir, store: &dyn Store) -> Result<Freshness, FreshnessError> {
     let file = data.epoch()?;
+    let (_, Revision(at)) = store.list(&key().kind).await?;
     let stored = store.get(&key()).await?;
     let field = |name: &str| stored.as_ref().and_then(|stored| stored.value.get(name).cloned());
     let in_store = field("epoch").and_then(|epoch| epoch.as_u64());
     let unsettled = field("unsettled").and_then(|found| serde_json::from_value(found).ok());
     // A store may be restored that was never settled: what is found now counts as well as what was found then.
-    let freshness = compare(file, in_store, unsettled);
+    let mut freshness = compare(file, in_store, unsettled);
+    // Revisions never go back. This tells a copy that was made and put back between two starts, which has the right epoch.
+    if freshness == Freshness::Continued && data.reached()?.is_some_and(|reached| reached > at) {
+        freshness = Freshness::Restored;
+    }
     let epoch = file.unwrap_or(0).max(in_store.unwrap_or(0)) + 1;
     write(store, stored.as_ref(), json!({"epoch": epoch, "unsettled": freshness})).await?;
     data.set_epoch(epoch)?;
+    // The last of the three: until here a start that fails leaves the next one to find the same.
+    data.set_reached(at)?;
     Ok(freshness)
+}
+
+/// Writes down, until cancelled and once then, how far the store is: what is put back later and is behind it is told by [`begin`].
+pub(crate) async fn follow(
+    data: DataDir,
+    snapshot: Arc<Snapshot>,
+    clock: Arc<dyn Clock>,
+    cancel: CancellationToken,
+) {
+    let mut written = Revision::default();
+    loop {
+        let now = clock.now();
+        let next = now.saturating_add(MARK).unwrap_or(now);
+        let is_over = cancel.run_until_cancelled(clock.sleep_until(next)).await.is_none();
+        let reached = snapshot.revision();
+        if reached != written {
+            let data = data.clone();
+            let done = tokio::task::spawn_blocking(move || data.set_reached(reached.0)).await;
+            match done {
+                Ok(Ok(())) => written = reached,
+                Ok(Err(error)) => tracing::warn!(%error, "how far the store is cannot be written down now"),
+                Err(error) => tracing::error!(%error, "how far the store is was not written down"),
+            }
+        }
+        if is_over {
+            return;
+        }
+    }
 }
 
 /// Everything that follows from what [`begin`] found is durable: the next start continues this one.
@@ -142,6 +187,27 @@ mod tests {
         }
         settle(&store).await.unwrap();
         assert_eq!(begin(&data, &store).await.unwrap(), Freshness::Continued);
+    }
+
+    #[tokio::test]
+    async fn a_plain_copy_that_is_put_back_without_a_start_in_between_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::open(dir.path()).unwrap();
+        let store = MemoryStore::new();
+        begin(&data, &store).await.unwrap();
+        settle(&store).await.unwrap();
+        // The copy: the same epoch, fewer commits.
+        let copy = MemoryStore::new();
+        write(&copy, None, store.get(&key()).await.unwrap().unwrap().value).await.unwrap();
+        let (_, Revision(at)) = store.list("Site").await.unwrap();
+        data.set_reached(at).unwrap();
+        for _ in 0..2 {
+            assert_eq!(begin(&data, &copy).await.unwrap(), Freshness::Restored);
+        }
+        settle(&copy).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(begin(&data, &copy).await.unwrap(), Freshness::Continued);
+        }
     }
 
     #[test]

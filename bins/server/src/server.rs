@@ -24,7 +24,7 @@ use crate::{
     control::{Control, Own},
     data::DATABASE,
     error::{ServerError, with_causes},
-    files, http, images, interfaces, sources,
+    files, freshness, http, images, interfaces, sources,
 };
 
 /// What runs until the server ends.
@@ -172,8 +172,17 @@ impl Server {
         let follow = Arc::clone(&control.snapshot);
         let (store, clock, token) = (Arc::clone(&control.store), Arc::clone(&control.clock), cancel.clone());
         start("the snapshot", Box::pin(async move { follow.follow(store, clock, token).await }));
+        let mark = freshness::follow(
+            control.data.clone(),
+            Arc::clone(&control.snapshot),
+            Arc::clone(&control.clock),
+            cancel.clone(),
+        );
+        start("the store's mark", Box::pin(mark));
         let (engine, token) = (Arc::clone(&control.engine), cancel.clone());
         start("the workflow engine", Box::pin(async move { engine.run(token).await }));
+        let (engine, keep, token) = (Arc::clone(&control.engine), config.retention.logs(), cancel.clone());
+        start("the retention of logs", Box::pin(async move { engine.keep_logs(keep, token).await }));
         let (applier, token) = (Arc::clone(&control.applier), cancel.clone());
         start("the documents", Box::pin(async move { applier.run(token).await }));
         start("the timeline", Box::pin(control.timeline.run(cancel.clone())));

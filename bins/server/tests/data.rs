@@ -83,6 +83,31 @@ fn a_backup_is_taken_while_the_server_runs_and_what_is_restored_is_held() {
 }
 
 #[test]
+fn a_plain_copy_that_is_put_back_is_held_too() {
+    on_a_wire(|| {
+        let place = Place::complete("");
+        let server = place.serve(&[]);
+        server.apply(&[NETWORK, MACHINE, TEMPLATE, WORKFLOW].join("---\n")).unwrap();
+        let held: Vec<String> =
+            server.documents().iter().map(|name| name.replace("install Pending", "install Held")).collect();
+        let copy = |from: &str, to: &str| {
+            for end in ["", "-wal"] {
+                fs::copy(place.path(&format!("{from}{end}")), place.path(&format!("{to}{end}"))).unwrap();
+            }
+        };
+        copy("data/bootcode.sqlite", "copy");
+        server.apply(&NETWORK.replace("lab", "late").replace("99.0", "98.0")).unwrap();
+        assert_eq!(server.end(Signal::SIGTERM), Some(0));
+        copy("copy", "data/bootcode.sqlite");
+        for start in 1..=2 {
+            let server = place.serve(&[]);
+            assert_eq!(server.documents(), held, "start {start}");
+            assert_eq!(server.end(Signal::SIGTERM), Some(0));
+        }
+    });
+}
+
+#[test]
 fn a_damaged_store_is_found_by_check_and_by_the_start_and_left_as_it_is() {
     let place = Place::new("interfaces: [lo]\ndata_dir: data\napi: {socket: api.sock}\n");
     fs::create_dir(place.path("data")).unwrap();

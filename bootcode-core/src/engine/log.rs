@@ -25,7 +25,7 @@ impl Default for Turns {
 }
 
 impl Turns {
-    fn of(&self, stream: &str) -> &Mutex<()> {
+    pub(super) fn of(&self, stream: &str) -> &Mutex<()> {
         let mut hasher = DefaultHasher::new();
         stream.hash(&mut hasher);
         let place = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0);

@@ -15,6 +15,7 @@ mod live;
 mod log;
 mod operator;
 mod record;
+mod retention;
 mod service;
 mod session;
 #[cfg(test)]

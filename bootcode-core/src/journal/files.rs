@@ -93,6 +93,18 @@ impl Journal for FileJournal {
         })
         .await
     }
+
+    async fn remove(&self, stream: &str) -> Result<(), JournalError> {
+        let root = self.root.clone();
+        self.work(stream, move |path| {
+            existing(fs::remove_file(&path))?;
+            // The directories that were made for it go too; one that holds anything else stays, and so do those above it.
+            let mut above = path.ancestors().skip(1).take_while(|directory| **directory != root);
+            let _ = above.try_for_each(fs::remove_dir);
+            Ok(())
+        })
+        .await
+    }
 }
 
 /// Opens a file to write; makes the directories above it where they are missing.
@@ -159,6 +171,17 @@ mod tests {
             assert_eq!(journal.streams("log/w/").await.unwrap(), ["log/w/a", "log/w/a/1"]);
             assert_eq!(journal.streams("log/w").await.unwrap().len(), 3);
             assert!(journal.append("../out", b"x").await.is_err());
+            for _ in 0..2 {
+                journal.remove("log/w/a/1").await.unwrap();
+                assert_eq!(journal.streams("log/w").await.unwrap(), ["log/w/a", "log/w2/b/1"]);
+            }
+            assert!(journal.remove("../out").await.is_err() || journal.streams("").await.unwrap().len() == 2);
+            assert_eq!(journal.append("log/w/a/1", b"again").await.unwrap(), 5);
+            for stream in journal.streams("").await.unwrap() {
+                journal.remove(&stream).await.unwrap();
+            }
         }
+        let left = fs::read_dir(directory.path()).unwrap().count();
+        assert_eq!(left, 0, "no empty directories are left, and the journal's own stays");
     }
 }

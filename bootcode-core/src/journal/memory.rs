@@ -57,4 +57,9 @@ impl Journal for MemoryJournal {
         self.lock().insert(stream.to_owned(), bytes.to_vec());
         Ok(())
     }
+
+    async fn remove(&self, stream: &str) -> Result<(), JournalError> {
+        self.lock().remove(stream);
+        Ok(())
+    }
 }

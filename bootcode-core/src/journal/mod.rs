@@ -8,7 +8,7 @@ mod name;
 #[cfg(feature = "engine")]
 pub use files::FileJournal;
 pub use memory::MemoryJournal;
-pub use name::action_log;
+pub use name::{action_log, action_logs};
 
 use async_trait::async_trait;
 
@@ -40,6 +40,11 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// See [`JournalError`].
     async fn replace(&self, stream: &str, bytes: &[u8]) -> Result<(), JournalError>;
+    /// Removes a stream; removing one that is not there is no error.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    async fn remove(&self, stream: &str) -> Result<(), JournalError>;
 }
 
 /// The journal failed.

@@ -34,7 +34,13 @@ pub(super) fn check(stream: &str) -> Result<(), JournalError> {
 /// The stream of an action's log: `log/<workflow>/<action>/<attempt>`. What a path cannot hold of a name is written as `:` and its code.
 #[must_use]
 pub fn action_log(workflow: &str, action: &str, attempt: u32) -> String {
-    format!("log/{}/{}/{attempt}", escaped(workflow), escaped(action))
+    format!("{}{}/{attempt}", action_logs(workflow), escaped(action))
+}
+
+/// What the streams of all of a workflow's action logs begin with.
+#[must_use]
+pub fn action_logs(workflow: &str) -> String {
+    format!("log/{}/", escaped(workflow))
 }
 
 fn escaped(name: &str) -> String {

@@ -222,6 +222,17 @@ pub enum StoreError {
         /// What is wrong.
         message: String,
     },
+    /// The storage cannot be written: it, its directory or its file system is read-only for the server's user.
+    #[error(
+        "the store at {place} cannot be written: {message}; give the server's user the right to write the file and its directory \
+         (chown, or a mount that is not read-only), or configure another data_dir"
+    )]
+    ReadOnly {
+        /// Its place.
+        place: String,
+        /// What was refused.
+        message: String,
+    },
     /// The storage cannot be opened.
     #[error("the store at {place} cannot be opened: {message}")]
     Open {

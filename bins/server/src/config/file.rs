@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub struct Config {
     /// Machines' syslog.
     #[serde(default)]
     pub syslog: Syslog,
+    /// What is removed with time.
+    #[serde(default)]
+    pub retention: Retention,
     /// Directories of files for machines: TFTP and `/files/`.
     #[serde(default = "default_files")]
     pub files: Vec<PathBuf>,
@@ -100,6 +104,23 @@ pub struct Syslog {
     pub listen: String,
 }
 
+/// What is removed with time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Days that the logs of actions are kept after the last event of their workflow, once it ended or stopped.
+    #[serde(rename = "logDays")]
+    pub log_days: u32,
+}
+
+impl Retention {
+    /// How long the logs of actions are kept.
+    #[must_use]
+    pub fn logs(self) -> Duration {
+        Duration::from_secs(u64::from(self.log_days) * 86_400)
+    }
+}
+
 /// A directory of documents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -129,6 +150,12 @@ impl Default for Http {
 impl Default for Api {
     fn default() -> Self {
         Self { socket: "/run/bootcode/api.sock".into() }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { log_days: 90 }
     }
 }
 
@@ -197,6 +224,10 @@ impl Config {
         if self.syslog.listen != "none" {
             let message = "receiving syslog is not built yet: leave it out, or write none".to_owned();
             return Err(ConfigError::Value { key: "syslog.listen", message });
+        }
+        if self.retention.log_days == 0 {
+            let message = "logs that go at once help nobody: write a number of days, 1 at least".to_owned();
+            return Err(ConfigError::Value { key: "retention.logDays", message });
         }
         // `sockaddr_un` holds 108 bytes, the last of them NUL.
         if self.api.socket.as_os_str().len() > 107 {

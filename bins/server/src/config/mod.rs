@@ -3,7 +3,7 @@
 mod file;
 mod overrides;
 
-pub use file::{Api, Config, Http, SourceDir, StoreKind, Syslog, Tftp};
+pub use file::{Api, Config, Http, Retention, SourceDir, StoreKind, Syslog, Tftp};
 pub use overrides::{Override, OverrideError};
 
 use std::path::{Path, PathBuf};
@@ -111,6 +111,7 @@ mod tests {
         assert_eq!(config.files, [Path::new("/etc/bootcode/files")]);
         assert_eq!(config.data_dir, Path::new("/var/lib/bootcode"));
         assert_eq!(config.sources[0].max_delete, 2);
+        assert_eq!(config.retention.logs(), std::time::Duration::from_secs(7_776_000));
     }
 
     #[test]
@@ -150,6 +151,8 @@ mod tests {
         let of_file = fault("interfaces: [br0]\nfile: [x]\n", &["store=memory"]);
         assert!(of_file.starts_with("bootcode.yaml:2:1"), "a fault of the file keeps its place: {of_file}");
         assert!(fault("interfaces: [br0, br0]\n", &[]).contains("twice"), "an interface twice");
+        let at_once = fault(FILE, &["retention.logDays=0"]);
+        assert!(at_once.contains("retention.logDays") && at_once.contains("1 at least"), "{at_once}");
         assert!(fault("interfaces: []\n", &[]).contains("interfaces"), "an empty list");
     }
 }

@@ -6,7 +6,7 @@ use bootcode_core::yaml;
 use serde_json::{Map, Value};
 
 /// Keys that an override may set. An environment variable's name has no dots, so it is looked up here.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "data_dir",
     "store",
     "interfaces",
@@ -15,12 +15,18 @@ const KEYS: [&str; 13] = [
     "http.listen",
     "api.socket",
     "syslog.listen",
+    "retention.logDays",
     "files",
     "images",
     "ipxe",
     "osie",
     "sources",
 ];
+
+/// A key as the name of a variable, after BOOTCODE_ and in small letters.
+fn variable(key: &str) -> String {
+    key.replace('.', "_").to_ascii_lowercase()
+}
 
 /// One key with another value.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +82,7 @@ impl Override {
     ) -> Result<Vec<Self>, OverrideError> {
         let key = |name: &str| {
             let name = name.strip_prefix("BOOTCODE_")?.to_ascii_lowercase();
-            KEYS.into_iter().find(|key| key.replace('.', "_") == name)
+            KEYS.into_iter().find(|key| variable(key) == name)
         };
         variables
             .into_iter()
@@ -91,7 +97,7 @@ impl Override {
         let others = ["log", "server", "token_file"];
         let known = |name: &str| {
             let name = name.to_ascii_lowercase();
-            others.contains(&&*name) || KEYS.iter().any(|key| key.replace('.', "_") == name)
+            others.contains(&&*name) || KEYS.iter().any(|key| variable(key) == name)
         };
         names
             .into_iter()

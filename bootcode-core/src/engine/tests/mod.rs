@@ -1,4 +1,5 @@
 mod crash;
+mod retention;
 mod steps;
 mod worker;
 mod world;

@@ -4,11 +4,12 @@ use std::{
     ffi::OsString,
     fmt,
     fs::{File, OpenOptions, TryLockError},
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::super::StoreError;
 
@@ -32,7 +33,10 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let lock_path = PathBuf::from(name);
     let file =
         OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path).map_err(|error| {
-            cannot(path, &format_args!("{error}; the directory must exist and be writable"))
+            match error.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => read_only(path, &error),
+                _ => cannot(path, &format_args!("{error}; the directory must exist and be writable")),
+            }
         })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -49,6 +53,10 @@ pub(super) fn writing(path: &Path) -> Result<Connection, StoreError> {
     let told = |error: rusqlite::Error| explain(path, &error);
     let mut connection = Connection::open(path).map_err(told)?;
     connection.busy_timeout(BUSY).map_err(told)?;
+    // SQLite opens what it may not write for reading, and would say so with the first write.
+    if connection.is_readonly(MAIN_DB).map_err(told)? {
+        return Err(read_only(path, &"the file is read-only"));
+    }
     integrity(&connection, path, "quick_check")?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(told)?;
     // FULL: an acknowledged commit survives a loss of power, not only of the process (I4).
@@ -111,6 +119,7 @@ pub(super) fn known_version(connection: &Connection, path: &Path) -> Result<usiz
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => damaged(path, error),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => read_only(path, error),
         _ => cannot(path, error),
     }
 }
@@ -119,6 +128,44 @@ fn damaged(path: &Path, message: &dyn fmt::Display) -> StoreError {
     StoreError::Damaged { place: path.display().to_string(), message: message.to_string().replace('\n', " ") }
 }
 
+fn read_only(path: &Path, message: &dyn fmt::Display) -> StoreError {
+    StoreError::ReadOnly { place: path.display().to_string(), message: message.to_string() }
+}
+
 pub(super) fn cannot(path: &Path, message: &dyn fmt::Display) -> StoreError {
     StoreError::Open { place: path.display().to_string(), message: message.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Root may write every file; that SQLite was told to open it for reading does not change with the user.
+    #[test]
+    fn a_store_that_cannot_be_written_is_named_with_its_remedy_and_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("bootcode.sqlite");
+        drop(writing(&file).unwrap());
+        let before = std::fs::read(&file).unwrap();
+        let uri = PathBuf::from(format!("file:{}?mode=ro", file.display()));
+        let denied = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY_DIRECTORY);
+        for (what, error) in [
+            ("a file", writing(&uri).unwrap_err()),
+            ("a directory", explain(&file, &rusqlite::Error::SqliteFailure(denied, None))),
+        ] {
+            assert!(matches!(error, StoreError::ReadOnly { .. }), "{what}: {error:?}");
+            let text = error.to_string();
+            for part in ["bootcode.sqlite", "cannot be written", "chown", "data_dir"] {
+                assert!(text.contains(part), "{what}: {text}");
+            }
+        }
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+    }
+
+    #[test]
+    fn a_place_where_nothing_can_be_made_is_told() {
+        // Nobody can make a file there, not even root.
+        let error = lock(Path::new("/proc/self/bootcode.sqlite")).unwrap_err().to_string();
+        assert!(error.contains("/proc/self/bootcode.sqlite") && error.contains("writ"), "{error}");
+    }
 }
