@@ -266,9 +266,8 @@ fn what_only_the_rendering_brings_in_is_never_repeated() {
     let token = "'{{ .hardware.metadata.labels.token }}'";
     for template in [
         format!("  globalTimeout: {token}\n  actions: [{{name: a, image: x}}]\n"),
-        format!(
-            "  globalTimeout: 1m\n  actions: [{{name: a, image: '{{{{ upper .hardware.metadata.labels.token }}}}'}}]\n"
-        ),
+        "  globalTimeout: 1m\n  actions: [{name: a, image: '{{ upper .hardware.metadata.labels.token }}'}]\n"
+            .to_owned(),
         format!("  globalTimeout: 1m\n  actions: [{{name: a, image: x, volumes: [{token}]}}]\n"),
         format!("  globalTimeout: 1m\n  actions: [{{name: a, image: x, timeout: {token}}}]\n"),
         format!("  globalTimeout: 1m\n  actions: [{{name: a, image: x, writes: [{token}]}}]\n"),

@@ -392,7 +392,7 @@ async fn a_template_sees_the_time_of_its_apply_and_the_same_again_is_no_change()
     let applied_at = world.clock.now().as_second().to_string();
     assert_eq!(world.plan(&[template, &text]).await.unwrap().diff.created.len(), 1);
     world.apply(&[template, &text]).await.unwrap();
-    assert_eq!(command(&world), [applied_at.clone()]);
+    assert_eq!(command(&world), std::slice::from_ref(&applied_at));
     world.clock.advance(std::time::Duration::from_secs(60));
     for origin in [Origin::Operator, Origin::Directory] {
         assert!(world.apply_from(&[template, &text], origin).await.unwrap().diff.is_empty());
