@@ -77,6 +77,8 @@ fn agents(input: Input) -> Option<agent::Input> {
         Input::Concluded { report, kept } => agent::Input::Concluded { report, spooled: kept },
         Input::Finished(done) => agent::Input::Finished(done),
         Input::Woke => agent::Input::Woke,
+        // The agent does not wait for this answer.
+        Input::HookTold(_) => return None,
         _ => return None,
     })
 }
@@ -100,8 +102,7 @@ fn machines(effect: agent::Effect) -> Option<Effect> {
         agent::Effect::Finish { action, .. } => Effect::Finish(action),
         agent::Effect::Say(line) => Effect::Say(line),
         agent::Effect::Exit(_) => Effect::Exit,
-        // What a hook came to is in the report; that it starts is for people who watch.
-        agent::Effect::TellHook(_) => return None,
+        agent::Effect::TellHook(start) => Effect::TellHook(start),
     })
 }
 

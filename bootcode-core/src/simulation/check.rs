@@ -47,6 +47,8 @@ pub(super) struct Seen {
     last_attempt: BTreeMap<u32, u32>,
     failures: BTreeMap<u32, u32>,
     succeeded: BTreeSet<u32>,
+    pub(super) hooks: BTreeSet<Attempt>,
+    hooks_ended: BTreeSet<Attempt>,
     armed: BTreeMap<String, Vec<Armed>>,
     inventories: BTreeMap<String, (String, Inventory)>,
     pub(super) retried: u64,
@@ -224,7 +226,26 @@ impl Checker {
                 seen.failures.clear();
                 seen.succeeded.retain(|index| index < from);
             }
-            Event::HookStarted { .. } | Event::HookEnded { .. } => counts.add("hooks"),
+            Event::HookStarted { index, attempt, deadline, .. } => {
+                counts.add("hooks");
+                let hooked = Attempt { workflow: name.to_owned(), index: *index, number: *attempt };
+                let Some(open) = seen.open.as_mut().filter(|open| open.attempt == hooked) else {
+                    return broken("a-hook-belongs-to-its-attempt", format!("{what}: {hooked}"));
+                };
+                // The attempt has its time for the hook too.
+                open.deadline = *deadline;
+                if !seen.hooks.insert(hooked.clone()) {
+                    return broken("a-hook-starts-once", format!("{what}: {hooked}"));
+                }
+            }
+            Event::HookEnded { index, attempt, .. } => {
+                counts.add("hooks ended");
+                let hooked = Attempt { workflow: name.to_owned(), index: *index, number: *attempt };
+                let open = seen.open.as_ref().is_some_and(|open| open.attempt == hooked);
+                if !(open && seen.hooks.contains(&hooked) && seen.hooks_ended.insert(hooked.clone())) {
+                    return broken("a-hook-ends-once", format!("{what}: {hooked}"));
+                }
+            }
             Event::CancelRequested => seen.cancelled = true,
             Event::Cancelled => seen.end("Cancelled", counts),
             Event::Succeeded { .. } => seen.end("Succeeded", counts),

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 /// What every thousand seeds must come across, or the simulation has stopped testing something.
-pub const COVERED: [&str; 36] = [
+pub const COVERED: [&str; 39] = [
     "workflows",
     "multi-machine",
     "without writing",
     "attempts",
     "failed attempts",
+    "hooks",
+    "hooks told",
+    "hooks ended",
     "given up",
     "interrupted by a reboot",
     "interrupted by the worker's restart",

@@ -9,7 +9,7 @@ use super::{
     world::{Event, World},
 };
 use crate::workflow::{
-    Claim, Heartbeat, Hello, Report, ReportAck, ServiceError, Session, WorkflowService as _,
+    Claim, Heartbeat, Hello, HookStart, Report, ReportAck, ServiceError, Session, WorkflowService as _,
 };
 
 /// After so long a worker gives a call up.
@@ -24,6 +24,7 @@ pub(super) enum Request {
     Claim,
     Report(Box<Report>),
     Heartbeat(Attempt),
+    Hook(HookStart),
 }
 
 /// What is answered.
@@ -55,6 +56,7 @@ fn failed(request: &Request, message: &str) -> Input {
         Request::Claim => Input::Claimed(Err(unavailable(message))),
         Request::Report(_) => Input::Reported(Err(unavailable(message))),
         Request::Heartbeat(attempt) => Input::Heartbeat(attempt.clone(), Err(unavailable(message))),
+        Request::Hook(_) => Input::HookTold(Err(unavailable(message))),
     }
 }
 
@@ -102,6 +104,9 @@ impl World<'_> {
                 self.note(&name, format_args!("-> #{call} report {attempt}: {outcome:?}"));
             }
             Request::Heartbeat(attempt) => self.note(&name, format_args!("-> #{call} heartbeat {attempt}")),
+            Request::Hook(start) => {
+                self.note(&name, format_args!("-> #{call} hook of {}", Attempt::hooked(start)));
+            }
         }
         let (tasks, superseded, answered) = (Vec::new(), false, false);
         self.calls.insert(call, Call { machine, life, boot, session, request, tasks, superseded, answered });
@@ -146,6 +151,7 @@ impl World<'_> {
                     let answer = engine.heartbeat(&session, &attempt.workflow, attempt.number).await;
                     Input::Heartbeat(attempt, answer)
                 }
+                Request::Hook(start) => Input::HookTold(engine.hook(&session, start).await),
             };
             Done::Answered { call: number, answer }
         });
@@ -280,6 +286,15 @@ impl World<'_> {
                     Err(_) => false,
                 }
             }
+            (Request::Hook(start), Input::HookTold(Ok(()))) => {
+                let attempt = Attempt::hooked(start);
+                self.counts.add("hooks told");
+                let seen = self.checker.workflows.get(&attempt.workflow);
+                if !seen.is_some_and(|seen| seen.hooks.contains(&attempt)) {
+                    return lost(format!("the hook of {attempt} on {name}"));
+                }
+                true
+            }
             (_, Input::Heartbeat(_, Ok(beat))) => {
                 self.counts.add_if("told to stop", *beat == Heartbeat::Cancel);
                 true
@@ -319,6 +334,7 @@ fn said(input: &Input) -> String {
             told(answer, |ack: &ReportAck| if ack.repeated { "known" } else { "counted" }.to_owned())
         }
         Input::Heartbeat(_, answer) => told(answer, |beat| format!("{beat:?}")),
+        Input::HookTold(answer) => told(answer, |()| "noted".to_owned()),
         _ => String::new(),
     }
 }

@@ -60,6 +60,7 @@ impl World<'_> {
             Effect::Claim => self.call(machine, Request::Claim),
             Effect::Report(report) => self.call(machine, Request::Report(report)),
             Effect::Heartbeat(attempt) => self.call(machine, Request::Heartbeat(attempt)),
+            Effect::TellHook(start) => self.call(machine, Request::Hook(start)),
             Effect::Keep(report) => {
                 let kept = self.keep(machine, *report);
                 self.tell_in(machine, quick, Input::Kept(kept));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::workflow::{
-    Assignment, Claim, Heartbeat, MachineAction, Report, ReportAck, ServiceError, Session,
+    Assignment, Claim, Heartbeat, HookStart, MachineAction, Report, ReportAck, ServiceError, Session,
 };
 
 /// A worker: told what happened, it says what to do. It does no I/O and reads no clock.
@@ -32,6 +32,10 @@ impl Attempt {
         Self { workflow: report.workflow.clone(), index: report.index, number: report.attempt }
     }
 
+    pub(super) fn hooked(start: &HookStart) -> Self {
+        Self { workflow: start.workflow.clone(), index: start.index, number: start.attempt }
+    }
+
     pub(super) fn assigned(assignment: &Assignment) -> Self {
         Self { workflow: assignment.workflow.clone(), index: assignment.index, number: assignment.attempt }
     }
@@ -57,6 +61,8 @@ pub enum Input {
     Reported(Result<ReportAck, ServiceError>),
     /// The answer to [`Effect::Heartbeat`].
     Heartbeat(Attempt, Result<Heartbeat, ServiceError>),
+    /// The answer to [`Effect::TellHook`].
+    HookTold(Result<(), ServiceError>),
     /// [`Effect::Keep`] is done.
     Kept(Result<(), String>),
     /// [`Effect::Protect`] is done.
@@ -106,6 +112,8 @@ pub enum Effect {
     Report(Box<Report>),
     /// Say that an attempt goes on.
     Heartbeat(Attempt),
+    /// Say that the hook of an attempt starts.
+    TellHook(HookStart),
     /// Put a report into the spool.
     Keep(Box<Report>),
     /// Set the other disks read-only.
