@@ -11,7 +11,7 @@ use crate::{clock::Timestamp, journal::action_logs, workflow::Recorded};
 const LOOK: Duration = Duration::from_secs(86_400);
 
 /// Of workflows with the time of their last event, those whose action logs were kept long enough at `now`.
-fn outlived<'a>(ended: &'a BTreeMap<String, Timestamp>, keep: Duration, now: Timestamp) -> Vec<&'a str> {
+fn outlived(ended: &BTreeMap<String, Timestamp>, keep: Duration, now: Timestamp) -> Vec<&str> {
     let long_ago = |at: &Timestamp| at.saturating_add(keep).is_ok_and(|until| until < now);
     ended.iter().filter(|(_, at)| long_ago(at)).map(|(name, _)| name.as_str()).collect()
 }

@@ -21,10 +21,11 @@ pub(super) struct Index {
     profiles: BTreeMap<String, Value>,
     /// As declared, for when a Profile changes.
     declared: BTreeMap<String, Document>,
-    machines: BTreeMap<String, Arc<Hardware>>,
+    machines: HashMap<String, Arc<Hardware>>,
     by_mac: HashMap<MacAddr, Arc<Hardware>>,
     by_ip: HashMap<Ipv4Addr, Arc<Hardware>>,
-    by_uuid: HashMap<String, Arc<Hardware>>,
+    /// In the order of option 97: nothing is written out to look one up.
+    by_uuid: HashMap<[u8; 16], Arc<Hardware>>,
 }
 
 impl Index {
@@ -77,7 +78,7 @@ impl Index {
             HardwareKey::Ip(IpAddr::V4(ip)) => self.by_ip.get(ip).cloned(),
             HardwareKey::Ip(IpAddr::V6(_)) => None,
             HardwareKey::Name(name) => self.machines.get(name).cloned(),
-            HardwareKey::MachineId(id) => self.by_uuid.get(&uuid(id)).cloned(),
+            HardwareKey::MachineId(id) => self.by_uuid.get(id).cloned(),
         }
     }
 
@@ -140,21 +141,41 @@ impl Index {
     }
 }
 
-fn declared_uuid(hardware: &Hardware) -> Option<String> {
-    hardware.spec.identity.as_ref()?.uuid.as_ref().map(|uuid| uuid.to_ascii_lowercase())
+/// The declared machine id as option 97 carries it.
+fn declared_uuid(hardware: &Hardware) -> Option<[u8; 16]> {
+    machine_id(hardware.spec.identity.as_ref()?.uuid.as_ref()?)
 }
 
-/// As SMBIOS and `dmidecode` write it: option 97 carries the first three fields little-endian (SMBIOS 7.2.1).
-fn uuid(id: &[u8; 16]) -> String {
-    let hex = |bytes: &mut dyn Iterator<Item = &u8>| {
-        bytes.fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-    };
-    format!(
-        "{}-{}-{}-{}-{}",
-        hex(&mut id[..4].iter().rev()),
-        hex(&mut id[4..6].iter().rev()),
-        hex(&mut id[6..8].iter().rev()),
-        hex(&mut id[8..10].iter()),
-        hex(&mut id[10..].iter())
-    )
+/// Reads what SMBIOS and `dmidecode` write: option 97 carries the first three fields little-endian (SMBIOS 7.2.1).
+fn machine_id(uuid: &str) -> Option<[u8; 16]> {
+    let fields: Vec<&str> = uuid.split('-').collect();
+    if fields.iter().map(|field| field.len()).ne([8, 4, 4, 4, 12]) {
+        return None;
+    }
+    let mut id = u128::from_str_radix(&fields.concat(), 16).ok()?.to_be_bytes();
+    for field in [0..4, 4..6, 6..8] {
+        id[field].reverse();
+    }
+    Some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::machine_id;
+
+    #[test]
+    fn a_machine_id_is_read_as_option_97_carries_it() {
+        let id =
+            [0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff];
+        for (text, expected) in [
+            ("00112233-4455-6677-8899-aabbccddeeff", Some(id)),
+            ("00112233-4455-6677-8899-AABBCCDDEEFF", Some(id)),
+            ("00112233445566778899aabbccddeeff", None),
+            ("00112233-4455-6677-8899-aabbccddeefg", None),
+            ("0011223-34455-6677-8899-aabbccddeeff", None),
+            ("", None),
+        ] {
+            assert_eq!(machine_id(text), expected, "{text}");
+        }
+    }
 }
