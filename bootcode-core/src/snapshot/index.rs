@@ -1,11 +1,12 @@
 //! The snapshot's maps.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap as StdHashMap},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::{
@@ -15,11 +16,14 @@ use crate::{
     store::Key,
 };
 
+/// Its keys stand in documents: no client can choose those that collide.
+type HashMap<K, V> = StdHashMap<K, V, foldhash::fast::RandomState>;
+
 #[derive(Debug, Default)]
 pub(super) struct Index {
     networks: BTreeMap<String, Arc<Network>>,
     profiles: BTreeMap<String, Value>,
-    /// As declared, for when a Profile changes.
+    /// As declared, of machines that have a Profile: for when that changes.
     declared: BTreeMap<String, Document>,
     machines: HashMap<String, Arc<Hardware>>,
     by_mac: HashMap<MacAddr, Arc<Hardware>>,
@@ -31,7 +35,7 @@ pub(super) struct Index {
 impl Index {
     pub(super) fn put(&mut self, key: &Key, value: &Value) {
         let Ok(kind) = key.kind.parse::<Kind>() else { return };
-        let document: Document = match serde_json::from_value(value.clone()) {
+        let document = match Document::deserialize(value) {
             Ok(document) => document,
             Err(error) => {
                 return tracing::error!(%error, kind = key.kind, name = key.name, "a stored document cannot be read");
@@ -50,8 +54,12 @@ impl Index {
                 self.resolve_all(&key.name);
             }
             Kind::Hardware => {
-                self.declared.insert(key.name.clone(), document);
-                self.resolve(&key.name);
+                self.resolve(&key.name, &document);
+                if profile_of(&document).is_some() {
+                    self.declared.insert(key.name.clone(), document);
+                } else {
+                    self.declared.remove(&key.name);
+                }
             }
             Kind::Template | Kind::Workflow | Kind::Secret => {}
         }
@@ -89,20 +97,19 @@ impl Index {
     }
 
     fn resolve_all(&mut self, profile: &str) {
-        let uses =
-            |document: &&Document| document.spec.get("profile").and_then(Value::as_str) == Some(profile);
-        let names: Vec<String> =
-            self.declared.values().filter(uses).map(|document| document.metadata.name.clone()).collect();
-        for name in names {
-            self.resolve(&name);
+        // Taken out meanwhile, for resolving changes the maps beside it.
+        let declared = std::mem::take(&mut self.declared);
+        for (name, document) in &declared {
+            if profile_of(document) == Some(profile) {
+                self.resolve(name, document);
+            }
         }
+        self.declared = declared;
     }
 
-    fn resolve(&mut self, name: &str) {
+    fn resolve(&mut self, name: &str, document: &Document) {
         self.forget(name);
-        let Some(document) = self.declared.get(name) else { return };
-        let profile =
-            document.spec.get("profile").and_then(Value::as_str).and_then(|name| self.profiles.get(name));
+        let profile = profile_of(document).and_then(|name| self.profiles.get(name));
         let spec = match merge(name, profile, &document.spec) {
             Ok(spec) => spec,
             Err(error) => return tracing::error!(%error, name, "a stored Hardware cannot be read"),
@@ -139,6 +146,10 @@ impl Index {
             }
         }
     }
+}
+
+fn profile_of(document: &Document) -> Option<&str> {
+    document.spec.get("profile")?.as_str()
 }
 
 /// The declared machine id as option 97 carries it.
