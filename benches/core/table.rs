@@ -1,10 +1,6 @@
 //! Figures: wanted, measured, met or not.
 
-use std::{
-    fmt,
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::{fmt, hint::black_box, time::Duration};
 
 /// How a figure is judged.
 #[derive(Debug, Clone, Copy)]
@@ -76,12 +72,12 @@ impl fmt::Display for Table {
     }
 }
 
-/// The least time that one round of `work` took.
+/// The least time that this thread worked for one round of `work`; what others do on its core meanwhile is not in it.
 pub(crate) fn least<T>(rounds: u32, mut work: impl FnMut() -> T) -> Duration {
     let round = |_| {
-        let start = Instant::now();
+        let start = thread_time();
         black_box(work());
-        start.elapsed()
+        thread_time() - start
     };
     (0..rounds).map(round).min().unwrap_or_default()
 }
