@@ -19,7 +19,7 @@ use std::{
 
 use async_trait::async_trait;
 use bootcode_core::{
-    document::{Dhcp, DhcpMode, Dns, Hardware, HardwareSpec, Interface, Network, NetworkSpec},
+    document::{Dhcp, DhcpMode, Hardware, HardwareSpec, Interface, Network, NetworkSpec},
     mac::{MacAddr, MacParseError},
     source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError},
 };
@@ -74,7 +74,7 @@ impl Inventory {
             };
             let mac: MacAddr = mac.parse().map_err(|source| InventoryError::Mac { line, source })?;
             let ip: Ipv4Addr = ip.parse().map_err(|_| InventoryError::Address { text: ip.to_owned() })?;
-            let nic = Interface { id: "nic0".into(), mac, network: None, ip: Some(ip), netboot: true };
+            let nic = Interface { ip: Some(ip), netboot: true, ..Interface::new("nic0", mac) };
             let spec = HardwareSpec { interfaces: vec![nic], ..HardwareSpec::default() };
             Ok(Arc::new(Hardware { name: name.to_owned(), labels: Default::default(), spec }))
         };
@@ -99,15 +99,9 @@ impl Inventory {
 /// A network whose first address is the router.
 fn whole(cidr: ipnet::Ipv4Net) -> Network {
     let spec = NetworkSpec {
-        cidr: cidr.trunc(),
         gateway: cidr.hosts().next(),
-        dns: Dns::default(),
-        ntp: Vec::new(),
-        lease: std::time::Duration::from_secs(86_400),
-        dhcp: Dhcp { mode: DhcpMode::Authoritative, relays: Vec::new() },
-        pool: Vec::new(),
-        unknown: Default::default(),
-        identity: Default::default(),
+        dhcp: Dhcp { mode: DhcpMode::Authoritative, ..Default::default() },
+        ..NetworkSpec::new(cidr.trunc())
     };
     Network { name: "office".into(), spec }
 }

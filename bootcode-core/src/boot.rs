@@ -1,13 +1,13 @@
 //! The one function that decides what a machine boots (I7).
 
-use std::net::Ipv4Addr;
+use std::{borrow::Cow, net::Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     arch::{Arch, ClientArch, Firmware},
     clock::Timestamp,
-    document::{Hardware, LocalBoot, Network},
+    document::{Hardware, LocalBoot, Network, http_uri, nbp},
     mac::MacAddr,
     source::Work,
     timeline::Reason,
@@ -21,6 +21,8 @@ pub enum Stage {
     Firmware,
     /// UEFI HTTP boot: fetches an NBP by HTTP.
     HttpBoot,
+    /// A Raspberry Pi's own loader: fetches a fixed set of files by TFTP.
+    RaspberryPi,
     /// Any iPXE.
     Ipxe,
 }
@@ -82,8 +84,8 @@ pub struct BootAsk<'a> {
 pub enum BootStep {
     /// Load this network boot program: a file name for TFTP, and the same by HTTP.
     Nbp {
-        /// Its name in the directory of iPXE binaries.
-        file: &'static str,
+        /// Its name in the directory of iPXE binaries, or among the other files.
+        file: Cow<'static, str>,
         /// The same by HTTP.
         url: String,
     },
@@ -91,6 +93,8 @@ pub enum BootStep {
     Script {
         /// Where it is.
         url: String,
+        /// Whose it is.
+        script: Script,
     },
     /// Boot the machine's own disk.
     LocalDisk {
@@ -99,6 +103,17 @@ pub enum BootStep {
     },
     /// Nothing is answered.
     Refuse(Reason),
+}
+
+/// Whose script it is that iPXE is sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Script {
+    /// Ours, which boots OSIE.
+    Osie,
+    /// `netboot.scriptText` of the machine, which we hand out.
+    Declared,
+    /// `netboot.script` of the machine or its network, on whatever server.
+    Elsewhere,
 }
 
 /// Decides what a machine boots (DESIGN: netboot policy).
@@ -113,7 +128,8 @@ pub fn plan_boot(ask: &BootAsk<'_>, _now: Timestamp) -> BootStep {
     if !interface.netboot {
         return BootStep::Refuse(Reason::NetbootOff);
     }
-    let from_network = !matches!(ask.work, Work::Idle);
+    let netboot = &hardware.spec.netboot;
+    let from_network = netboot.always || !matches!(ask.work, Work::Idle);
     if from_network && let Some(reason) = mismatch(hardware, ask.client.arch) {
         return BootStep::Refuse(reason);
     }
@@ -121,16 +137,38 @@ pub fn plan_boot(ask: &BootAsk<'_>, _now: Timestamp) -> BootStep {
         return BootStep::LocalDisk { how: local_boot(hardware.spec.local_boot, &ask.client) };
     }
     match ask.client.stage {
-        Stage::Ipxe => BootStep::Script {
-            url: format!("{}/ipxe/script/{}/auto.ipxe", ask.site.base_url(ask.network), ask.client.mac),
-        },
-        Stage::Firmware | Stage::HttpBoot => match ask.client.arch.and_then(nbp) {
-            Some(file) => {
-                BootStep::Nbp { file, url: format!("{}/ipxe/binary/{file}", ask.site.base_url(ask.network)) }
-            }
-            None => BootStep::Refuse(Reason::NoNbp),
-        },
+        Stage::Ipxe => script(ask, hardware),
+        Stage::Firmware | Stage::HttpBoot | Stage::RaspberryPi => nbp_step(ask, hardware),
     }
+}
+
+fn script(ask: &BootAsk<'_>, hardware: &Hardware) -> BootStep {
+    let netboot = &hardware.spec.netboot;
+    let own = |script| {
+        let base_url = ask.site.base_url(ask.network);
+        BootStep::Script { url: format!("{base_url}/ipxe/script/{}/auto.ipxe", ask.client.mac), script }
+    };
+    let of_network = || ask.network?.spec.netboot.script.as_ref();
+    match (&netboot.script_text, netboot.script.as_ref().or_else(of_network)) {
+        (Some(_), _) => own(Script::Declared),
+        (None, Some(url)) => BootStep::Script { url: url.clone(), script: Script::Elsewhere },
+        (None, None) => own(Script::Osie),
+    }
+}
+
+fn nbp_step(ask: &BootAsk<'_>, hardware: &Hardware) -> BootStep {
+    let netboot = &hardware.spec.netboot;
+    let of_network = ask.network.map(|network| &network.spec.netboot);
+    let Some(arch) = ask.client.arch else { return BootStep::Refuse(Reason::NoNbp) };
+    let elsewhere = http_uri(netboot, of_network, arch)
+        .filter(|_| ask.client.stage == Stage::HttpBoot)
+        .map(str::to_owned);
+    let Some(file) = nbp(netboot, of_network, arch).or(elsewhere.as_deref()) else {
+        return BootStep::Refuse(Reason::NoNbp);
+    };
+    let url =
+        elsewhere.clone().unwrap_or_else(|| format!("{}/ipxe/binary/{file}", ask.site.base_url(ask.network)));
+    BootStep::Nbp { file: Cow::Owned(file.to_owned()), url }
 }
 
 /// Why a machine that asks with this architecture cannot be the declared one.
@@ -141,20 +179,10 @@ fn mismatch(hardware: &Hardware, arch: Option<ClientArch>) -> Option<Reason> {
     (differs(hardware.spec.arch) || firmware(hardware.spec.firmware)).then_some(Reason::WrongArch)
 }
 
-/// iPXE's file for an architecture. IA32 firmware cannot run the x64 file, so it is refused.
-const fn nbp(arch: ClientArch) -> Option<&'static str> {
-    match arch {
-        ClientArch::X86_BIOS => Some("undionly.kpxe"),
-        ClientArch::X64_EFI | ClientArch::EBC | ClientArch::X64_EFI_HTTP => Some("snponly.efi"),
-        ClientArch::ARM64_EFI | ClientArch::ARM64_EFI_HTTP => Some("ipxe-arm64.efi"),
-        _ => None,
-    }
-}
-
 const fn local_boot(declared: LocalBoot, client: &Client) -> LocalBoot {
     match (declared, client.stage) {
         // Firmware has no script to leave: without a boot file it goes on to the next entry of its boot order.
-        (_, Stage::Firmware | Stage::HttpBoot) => LocalBoot::NoReply,
+        (_, Stage::Firmware | Stage::HttpBoot | Stage::RaspberryPi) => LocalBoot::NoReply,
         (LocalBoot::Auto, Stage::Ipxe) => LocalBoot::Exit,
         (declared, Stage::Ipxe) => declared,
     }

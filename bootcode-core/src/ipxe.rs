@@ -51,6 +51,16 @@ pub fn osie(
     Ok(script)
 }
 
+/// The script that goes on to another one, elsewhere.
+///
+/// # Errors
+/// [`UnsafeValue`] where the address is no plain word.
+pub fn chain(url: &str) -> Result<String, UnsafeValue> {
+    check_word(url)?;
+    let again = format!("echo Bootcode: {url} could not be loaded\nsleep {RETRY_SECONDS}");
+    Ok(format!("#!ipxe\n:again\nchain --replace {url} ||\n{again}\ngoto again\n"))
+}
+
 /// The script that leaves iPXE, so that the firmware goes on with the next entry of its boot order.
 ///
 /// UEFI's boot manager goes on only after an error, BIOS after any return; `exit 1` serves both.

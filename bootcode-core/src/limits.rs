@@ -105,3 +105,13 @@ pub const STORE_CHANGES: u64 = 10_000;
 pub const WATCH_QUEUE: usize = 1024;
 /// Batches that one fsync of the embedded store carries: more would make the first of them wait too long.
 pub const STORE_GROUP: usize = 256;
+/// Bytes of one DHCP option that a document gives: a reply is one Ethernet frame, and others must fit beside it.
+pub const DHCP_OPTION_BYTES: usize = 1024;
+/// Bytes of a domain as text (RFC 1035 2.3.4: 255 as labels).
+pub const DOMAIN_BYTES: usize = 253;
+/// Bytes of a boot file's name: `file` of a DHCP reply holds 128 with the NUL that old ROMs need (RFC 2131 2).
+pub const NBP_NAME_BYTES: usize = 127;
+/// Bytes of a URL that firmware or iPXE is told; it has to fit one option of DHCP.
+pub const BOOT_URL_BYTES: usize = 255;
+/// Bytes of an iPXE script in a document; iPXE keeps scripts in a heap of 512 KiB, and a batch of the store has to hold them.
+pub const SCRIPT_BYTES: usize = 64 << 10;

@@ -20,6 +20,11 @@ pub enum Boot {
         /// Its name.
         file: String,
     },
+    /// The files of a Raspberry Pi's own loader by TFTP from us, each under its own name.
+    RaspberryPi {
+        /// The first of them; later models have it built in.
+        file: String,
+    },
     /// A network boot program by HTTP, for firmware.
     Http {
         /// Where it is.
@@ -56,7 +61,7 @@ impl Boot {
     #[must_use]
     pub fn file(&self) -> Option<&str> {
         match self {
-            Self::Tftp { file } => Some(file),
+            Self::Tftp { file } | Self::RaspberryPi { file } => Some(file),
             Self::Http { url } | Self::Script { url } => Some(url),
             Self::Local(Onward::NoSuchFile { url }) | Self::Refused(_, Onward::NoSuchFile { url }) => {
                 Some(url)
@@ -75,18 +80,33 @@ pub(crate) fn boot(
     now: Timestamp,
 ) -> Boot {
     let Some(stage) = query.client.stage() else { return Boot::NotAsked };
-    let client = Client { mac: query.mac, arch: query.client.arch(), stage };
-    let ask = BootAsk { client, hardware: facts.hardware, network: facts.network, work: facts.work, site };
+    let ask = |arch| BootAsk {
+        client: Client { mac: query.mac, arch, stage },
+        hardware: facts.hardware,
+        network: facts.network,
+        work: facts.work,
+        site,
+    };
     let base_url = || site.base_url(facts.network);
     let onward = || match stage {
         Stage::HttpBoot => Onward::NoSuchFile { url: format!("{}/ipxe/binary/local-disk", base_url()) },
         Stage::Firmware if !query.client.ipxe => Onward::LocalBoot,
-        Stage::Firmware | Stage::Ipxe => Onward::NoFile,
+        // A Pi's loader goes on by itself where no boot menu of its own is offered.
+        Stage::Firmware | Stage::RaspberryPi | Stage::Ipxe => Onward::NoFile,
     };
-    match (policy.plan(&ask, now), stage) {
+    // Of a list of architectures the first that can be served: which that is, documents may say.
+    let mut step = policy.plan(&ask(query.client.arch()), now);
+    for arch in &query.client.archs {
+        if step != BootStep::Refuse(Reason::NoNbp) {
+            break;
+        }
+        step = policy.plan(&ask(Some(*arch)), now);
+    }
+    match (step, stage) {
         (BootStep::Nbp { url, .. }, Stage::HttpBoot) => Boot::Http { url },
-        (BootStep::Nbp { file, .. }, Stage::Firmware | Stage::Ipxe) => Boot::Tftp { file: file.to_owned() },
-        (BootStep::Script { url }, _) => Boot::Script { url },
+        (BootStep::Nbp { file, .. }, Stage::RaspberryPi) => Boot::RaspberryPi { file: file.into_owned() },
+        (BootStep::Nbp { file, .. }, Stage::Firmware | Stage::Ipxe) => Boot::Tftp { file: file.into_owned() },
+        (BootStep::Script { url, .. }, _) => Boot::Script { url },
         // Only a script can tell iPXE to boot a disk by itself; without a file it leaves, which is what `Exit` means.
         (BootStep::LocalDisk { how: LocalBoot::Sanboot }, Stage::Ipxe) => {
             Boot::Script { url: format!("{}/ipxe/script/{}/auto.ipxe", base_url(), query.mac) }

@@ -109,7 +109,21 @@ pub struct BootClient {
     pub ipxe: bool,
     /// Whether it is an iPXE that speaks HTTP.
     pub ipxe_http: bool,
+    /// Whether it is a Raspberry Pi's own loader.
+    pub raspberry_pi: bool,
 }
+
+/// Addresses that Raspberry Pis have.
+const RASPBERRY_PI_OUIS: [[u8; 3]; 6] = [
+    [0xb8, 0x27, 0xeb],
+    [0xdc, 0xa6, 0x32],
+    [0xe4, 0x5f, 0x01],
+    [0x28, 0xcd, 0xc1],
+    [0xd8, 0x3a, 0xdd],
+    [0x2c, 0xcf, 0x67],
+];
+/// Option 97 of their EEPROMs: type 0, then this where a UUID begins.
+const RASPBERRY_PI_IDS: [&[u8]; 4] = [b"\0RPi3", b"\0RPi4", b"\0RPi5", b"\0DDDD"];
 
 impl BootClient {
     pub(crate) fn read(packet: &Packet<'_>) -> Self {
@@ -125,6 +139,14 @@ impl BootClient {
         if archs.is_empty() {
             archs.extend(vendor_class.as_ref().and_then(VendorClass::arch));
         }
+        // Its loader says 0, x86 BIOS; a UEFI that it loaded says 11, and an iPXE is known by its class.
+        let oui = RASPBERRY_PI_OUIS.iter().any(|oui| packet.chaddr.starts_with(oui));
+        let id = packet.option(code::CLIENT_MACHINE_ID).unwrap_or_default();
+        let loader = oui || RASPBERRY_PI_IDS.iter().any(|prefix| id.starts_with(prefix));
+        if loader && matches!(archs[..], [] | [ClientArch::X86_BIOS]) {
+            archs = vec![ClientArch::RASPBERRY_PI];
+        }
+        let raspberry_pi = archs.first() == Some(&ClientArch::RASPBERRY_PI);
         let features = packet.option(code::IPXE);
         let ipxe = features.is_some() || user_class.as_ref().is_some_and(|class| class.has("iPXE"));
         Self {
@@ -138,6 +160,7 @@ impl BootClient {
             ipxe,
             // Without a list of features it is believed: every iPXE since 2010 sends one.
             ipxe_http: ipxe && features.is_none_or(|data| has_feature(data, IPXE_FEATURE_HTTP)),
+            raspberry_pi,
         }
     }
 
@@ -151,16 +174,18 @@ impl BootClient {
         }
         match &self.vendor_class {
             Some(class) if class.is_http() => Some(Stage::HttpBoot),
+            Some(class) if class.is_pxe() && self.raspberry_pi && !self.ipxe => Some(Stage::RaspberryPi),
             Some(class) if class.is_pxe() => Some(Stage::Firmware),
             _ if self.ipxe => Some(Stage::Firmware),
             _ => None,
         }
     }
 
-    /// The architecture that counts: of a list the first that names a firmware we know.
+    /// The architecture that counts: of a list the first for which there is a boot file, whatever documents say.
     #[must_use]
     pub fn arch(&self) -> Option<ClientArch> {
-        let known = self.archs.iter().find(|arch| arch.firmware().is_some());
+        let known =
+            self.archs.iter().find(|arch| arch.platform().is_some_and(|platform| platform.nbp().is_some()));
         known.or_else(|| self.archs.first()).copied()
     }
 }
@@ -228,6 +253,7 @@ mod tests {
         let cases: &[(Options<'_>, Option<u16>)] = &[
             (&[(93, &[0, 7])], Some(7)),
             (&[(93, &[0, 99, 0, 7, 0, 0])], Some(7)),
+            (&[(93, &[0, 6, 0, 7])], Some(7)),
             (&[(93, &[0, 99])], Some(99)),
             (&[(93, &[0, 7, 0])], Some(7)),
             (&[(93, &[7]), (60, b"PXEClient:Arch:00009:UNDI:003000")], Some(9)),

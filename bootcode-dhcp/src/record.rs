@@ -40,7 +40,11 @@ pub fn events(query: &Query, facts: &Facts<'_>, verdict: &Verdict<Response>) -> 
                 ReplyType::Nak => BootEventKind::Nak { ip: requested(query) },
             });
             if let Boot::Refused(reason, _) = sending.boot {
-                events.push(BootEventKind::Refused { file: "boot file".to_owned(), reason });
+                let file = match (reason, query.client.arch()) {
+                    (Reason::NoNbp, Some(arch)) => arch.remedy(),
+                    _ => "boot file".to_owned(),
+                };
+                events.push(BootEventKind::Refused { file, reason });
             }
         }
     }

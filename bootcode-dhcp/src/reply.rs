@@ -2,7 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use bootcode_core::document::{Hardware, Network};
+use bootcode_core::document::{DhcpOption, Hardware, Network, Route, domain_list, route_list};
+use ipnet::Ipv4Net;
 
 use crate::{
     boot::{Boot, Onward},
@@ -18,6 +19,10 @@ use crate::{
 const PXE_USE_BOOT_FILE: [u8; 4] = [6, 1, 8, 255];
 /// No discovery (bits 0 and 1), one menu entry of type 0 (local boot) and a prompt that waits 0 s.
 const PXE_LOCAL_BOOT: &[u8] = b"\x06\x01\x03\x09\x0d\0\0\x0aLocal disk\x0a\x0b\0Local disk\xff";
+/// A Raspberry Pi looks for a menu whose first entry has this very name; tags 9 and 10, in the form of `PXE_LOCAL_BOOT`.
+const PXE_RASPBERRY_PI: &[u8] = b"\x06\x01\x03\x0a\x04\0PXE\x09\x14\0\0\x11Raspberry Pi Boot\xff";
+/// The 802.1Q tag of the network that boots.
+const PXE_VLAN: u8 = 116;
 /// iPXE's `no-pxedhcp` = 1: no proxy will come, so it does not wait 3 s for one.
 const IPXE_NO_PXEDHCP: [u8; 3] = [176, 1, 1];
 /// What a client gets that did not say what it wants.
@@ -39,6 +44,7 @@ pub(crate) struct Draft<'a> {
     boot: Boot,
     proxy: bool,
     wanted: Vec<ReplyOption>,
+    vlan: Option<u16>,
 }
 
 impl<'a> Draft<'a> {
@@ -59,7 +65,8 @@ impl<'a> Draft<'a> {
             relay_agent: query.relay_agent.clone(),
             max_bytes: query.max_bytes,
         };
-        let mut draft = Self { query, server, reply, boot: Boot::NotAsked, proxy: false, wanted: Vec::new() };
+        let mut draft =
+            Self { query, server, reply, boot: Boot::NotAsked, proxy: false, wanted: Vec::new(), vlan: None };
         draft.put(code::SERVER_ID, &server.octets());
         draft
     }
@@ -81,20 +88,34 @@ impl<'a> Draft<'a> {
         draft
     }
 
-    /// The network's settings, as the client asked for them and in its order.
+    /// The settings of network and machine, as the client asked for them and in its order.
     pub(crate) fn settings(mut self, hardware: &Hardware, network: &Network) -> Self {
         // Before the routers (RFC 2132 3.3), and asked for or not: without it firmware guesses a class.
         self.put(code::SUBNET_MASK, &network.spec.cidr.netmask().octets());
+        let declared = Declared::of(self.query, hardware, network);
         let codes = self.query.parameters.as_deref().unwrap_or(&DEFAULT_PARAMETERS);
         for &code in codes {
-            if self.wanted.iter().any(|option| option.code == code) {
-                continue;
-            }
-            if let Some(data) = setting(code, hardware, network).filter(|data| !data.is_empty()) {
-                self.wanted.push(ReplyOption { code, data });
-            }
+            self.want(code, || {
+                declared.find(code).map(DhcpOption::bytes).or_else(|| setting(code, hardware, network))
+            });
         }
+        // Who says nothing of what it wants gets all that was declared.
+        let silent = self.query.parameters.is_none();
+        for option in declared.all().filter(|option| option.always || silent) {
+            self.want(option.code, || declared.find(option.code).map(DhcpOption::bytes));
+        }
+        self.vlan = network.spec.dhcp.vlan;
         self
+    }
+
+    /// Once, and where there is something to say.
+    fn want(&mut self, code: u8, data: impl FnOnce() -> Option<Vec<u8>>) {
+        if self.wanted.iter().any(|option| option.code == code) {
+            return;
+        }
+        if let Some(data) = data().filter(|data| !data.is_empty()) {
+            self.wanted.push(ReplyOption { code, data });
+        }
     }
 
     /// Beside another server: what makes a client take this for a proxy's.
@@ -117,15 +138,21 @@ impl<'a> Draft<'a> {
             | Boot::Refused(_, Onward::NoSuchFile { .. }) => {
                 self.put(code::VENDOR_CLASS, b"HTTPClient");
             }
+            Boot::RaspberryPi { .. } => {
+                self.put(code::VENDOR_CLASS, b"PXEClient");
+                self.vendor(PXE_RASPBERRY_PI);
+            }
             Boot::Local(Onward::LocalBoot) | Boot::Refused(_, Onward::LocalBoot) => {
                 self.put(code::VENDOR_CLASS, b"PXEClient");
-                self.put(code::VENDOR_SPECIFIC, PXE_LOCAL_BOOT);
+                self.vendor(PXE_LOCAL_BOOT);
             }
             // iPXE takes PXEClient for a proxy's word and then looks for a boot menu: only a proxy says it.
             Boot::Tftp { .. } | Boot::Script { .. } if self.proxy || !ipxe => {
                 self.put(code::VENDOR_CLASS, b"PXEClient");
-                self.put(code::VENDOR_SPECIFIC, &PXE_USE_BOOT_FILE);
+                self.vendor(&PXE_USE_BOOT_FILE);
             }
+            // Without option 60 it is no proxy's word, and iPXE's scripts read the tag all the same.
+            Boot::Script { .. } if self.vlan.is_some() => self.vendor(&[]),
             _ => (),
         }
         if boot != Boot::NotAsked
@@ -138,7 +165,9 @@ impl<'a> Draft<'a> {
         }
         let header_holds_it = self.reply.file_in_header().is_some();
         if let Some(file) = self.reply.file.clone() {
-            if matches!(boot, Boot::Tftp { .. }) && self.query.wants(code::TFTP_SERVER_NAME) {
+            if matches!(boot, Boot::Tftp { .. } | Boot::RaspberryPi { .. })
+                && self.query.wants(code::TFTP_SERVER_NAME)
+            {
                 self.put(code::TFTP_SERVER_NAME, self.server.to_string().as_bytes());
             }
             if !header_holds_it || self.query.wants(code::BOOT_FILE_NAME) {
@@ -164,12 +193,37 @@ impl<'a> Draft<'a> {
         Response::Send(Box::new(Sending { reply: self.reply, server: self.server, to, boot: self.boot }))
     }
 
+    /// Option 43 of a boot, which goes before one that a document gives: without it EDK2 wanders to port 4011.
+    fn vendor(&mut self, options: &[u8]) {
+        self.wanted.retain(|option| option.code != code::VENDOR_SPECIFIC);
+        let data = with_vlan(options, self.vlan);
+        self.put(code::VENDOR_SPECIFIC, &data);
+    }
+
     fn put(&mut self, code: u8, data: &[u8]) {
         self.reply.options.push(ReplyOption { code, data: data.to_vec() });
     }
 }
 
-/// The bytes of one option that a Network or a Hardware gives.
+/// The options that documents give by number: the interface's before the machine's before the network's.
+struct Declared<'a>([&'a [DhcpOption]; 3]);
+
+impl<'a> Declared<'a> {
+    fn of(query: &Query, hardware: &'a Hardware, network: &'a Network) -> Self {
+        let interface = hardware.interface(query.mac).map_or(&[][..], |interface| &interface.dhcp_options);
+        Self([interface, &hardware.spec.dhcp_options, &network.spec.dhcp.options])
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'a DhcpOption> {
+        self.0.into_iter().flatten()
+    }
+
+    fn find(&self, code: u8) -> Option<&'a DhcpOption> {
+        self.all().find(|option| option.code == code)
+    }
+}
+
+/// The bytes of one option that follows from other fields of a Network or a Hardware.
 fn setting(code: u8, hardware: &Hardware, network: &Network) -> Option<Vec<u8>> {
     let spec = &network.spec;
     let addresses = |list: &[Ipv4Addr]| list.iter().flat_map(Ipv4Addr::octets).collect::<Vec<u8>>();
@@ -178,36 +232,28 @@ fn setting(code: u8, hardware: &Hardware, network: &Network) -> Option<Vec<u8>> 
         code::DOMAIN_SERVER => Some(addresses(&spec.dns.servers)),
         code::HOSTNAME => Some(hardware.hostname().as_bytes().to_vec()),
         code::DOMAIN_NAME => spec.dns.search.first().map(|domain| domain.as_bytes().to_vec()),
+        code::INTERFACE_MTU => spec.mtu.map(|mtu| mtu.to_be_bytes().to_vec()),
         code::BROADCAST_ADDRESS => Some(spec.cidr.broadcast().octets().to_vec()),
         code::NTP_SERVERS => Some(addresses(&spec.ntp)),
-        code::DOMAIN_SEARCH => {
-            Some(spec.dns.search.iter().filter_map(|domain| labels(domain)).flatten().collect())
+        code::DOMAIN_SEARCH => Some(domain_list(&spec.dns.search)),
+        code::CLASSLESS_ROUTES if !spec.routes.is_empty() => {
+            // Who reads these passes option 3 over, so the default route stands among them (RFC 3442, "DHCP Client Behavior").
+            let default = spec.gateway.map(|via| Route { to: Ipv4Net::default(), via });
+            Some(route_list(spec.routes.iter().copied().chain(default)))
         }
         _ => None,
     }
 }
 
-/// A domain as RFC 1035 3.1 writes it; `None` where it is none.
-fn labels(domain: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(domain.len() + 2);
-    for label in domain.trim_end_matches('.').split('.') {
-        let length = u8::try_from(label.len()).ok().filter(|length| (1..=63).contains(length))?;
-        bytes.push(length);
-        bytes.extend_from_slice(label.as_bytes());
+/// What option 43 says besides: the tag that a boot loader shall use, as text, which is how iPXE scripts read it.
+fn with_vlan(options: &[u8], vlan: Option<u16>) -> Vec<u8> {
+    let mut data = options.strip_suffix(&[255]).unwrap_or(options).to_vec();
+    if let Some(vlan) = vlan {
+        let text = vlan.to_string();
+        // At most four digits.
+        data.extend_from_slice(&[PXE_VLAN, text.len() as u8]);
+        data.extend_from_slice(text.as_bytes());
     }
-    bytes.push(0);
-    (bytes.len() <= 255).then_some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_domain_becomes_labels_or_nothing() {
-        assert_eq!(labels("lab.example.").unwrap(), b"\x03lab\x07example\0");
-        for bad in ["", "a..b", &"x".repeat(64), &"abc.".repeat(70)] {
-            assert_eq!(labels(bad), None, "{bad}");
-        }
-    }
+    data.push(255);
+    data
 }

@@ -25,6 +25,7 @@ pub mod code {
     pub const DOMAIN_SERVER: u8 = 6;
     pub const HOSTNAME: u8 = 12;
     pub const DOMAIN_NAME: u8 = 15;
+    pub const INTERFACE_MTU: u8 = 26;
     pub const BROADCAST_ADDRESS: u8 = 28;
     pub const NTP_SERVERS: u8 = 42;
     pub const VENDOR_SPECIFIC: u8 = 43;
@@ -48,5 +49,6 @@ pub mod code {
     pub const CLIENT_MACHINE_ID: u8 = 97;
     pub const SUBNET_SELECTION: u8 = 118;
     pub const DOMAIN_SEARCH: u8 = 119;
+    pub const CLASSLESS_ROUTES: u8 = 121;
     pub const IPXE: u8 = 175;
 }

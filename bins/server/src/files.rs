@@ -38,6 +38,8 @@ pub(crate) fn open(config: &Config, rendered: Rendered) -> Result<MachineFiles, 
         http = http.with_prefix("ipxe/binary", Arc::clone(&ipxe));
         tftp = tftp.with(ipxe);
     }
+    // An NBP that a document names, such as a signed shim, and what that loads next to itself.
+    http = http.with_prefix("ipxe/binary", Arc::clone(&files));
     if let Some(osie) = open_dir(config, "osie", &config.osie)? {
         http = http.with_prefix("osie", osie);
     }

@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{DhcpOption, Netboot};
 use crate::{
     arch::{Arch, Firmware},
     mac::MacAddr,
@@ -54,6 +56,12 @@ pub struct HardwareSpec {
     pub kernel_args: Vec<String>,
     /// How a ROM is told to boot its disk.
     pub local_boot: LocalBoot,
+    /// What it loads from the network instead of the server's own choice.
+    #[serde(skip_serializing_if = "Netboot::is_empty")]
+    pub netboot: Netboot,
+    /// DHCP options by their numbers, before those of its Network.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dhcp_options: Vec<DhcpOption>,
     /// Keys that the installed system lets in, in OpenSSH's form.
     pub ssh_keys: Vec<String>,
     /// cloud-init's user data, or the secret that holds it.
@@ -110,6 +118,55 @@ pub struct Interface {
     /// Whether it boots from the network.
     #[serde(default)]
     pub netboot: bool,
+    /// DHCP options by their numbers, before those of the machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dhcp_options: Vec<DhcpOption>,
+    /// The switch port that it is on: whoever asks from there, and has no Hardware of its own, is this interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit: Option<Circuit>,
+}
+
+/// Where a relay agent heard a machine (RFC 3046). A text is its bytes; `0x..` is hexadecimal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Circuit {
+    /// `giaddr` of the relay agent; where it is not written, any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Ipv4Addr>,
+    /// Agent Circuit ID, sub-option 1: the port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub circuit_id: Option<String>,
+    /// Agent Remote ID, sub-option 2: the switch, or the subscriber.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_id: Option<String>,
+}
+
+impl Interface {
+    /// An interface of which nothing else is said: it does not boot from the network.
+    #[must_use]
+    pub fn new(id: impl Into<String>, mac: MacAddr) -> Self {
+        Self {
+            id: id.into(),
+            mac,
+            network: None,
+            ip: None,
+            netboot: false,
+            dhcp_options: Vec::new(),
+            circuit: None,
+        }
+    }
+}
+
+impl Circuit {
+    /// The bytes of an identifier; `None` where it begins with `0x` and is not hexadecimal.
+    #[must_use]
+    pub fn bytes(id: &str) -> Option<Vec<u8>> {
+        match id.strip_prefix("0x") {
+            Some(digits) => HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok(),
+            None => Some(id.as_bytes().to_vec()),
+        }
+    }
 }
 
 /// Disks and their layout.

@@ -2,11 +2,13 @@
 
 mod catalog;
 mod check;
+mod dhcp_option;
 mod diff;
 mod envelope;
 mod hardware;
 mod included;
 mod name;
+mod netboot;
 mod network;
 mod origins;
 mod plan;
@@ -33,12 +35,15 @@ mod tests;
 
 pub use catalog::{Catalog, CompileError};
 pub use check::{Origin, check, validate};
+pub use dhcp_option::{DhcpOption, OptionValue, Route, domain_list, route_list};
 pub use diff::{Changed, Diff, FieldChange, Id, diff};
 pub use envelope::{API_VERSION, Document, Kind, Metadata, UnknownKind};
 pub use hardware::{
-    Disk, Hardware, HardwareSpec, Identity, Instance, Interface, LocalBoot, Os, Partition, PartitionTable,
-    Storage,
+    Circuit, Disk, Hardware, HardwareSpec, Identity, Instance, Interface, LocalBoot, Os, Partition,
+    PartitionTable, Storage,
 };
+pub use netboot::{Netboot, NetworkNetboot};
+pub(crate) use netboot::{http_uri, nbp};
 pub use network::{
     AddressRange, Dhcp, DhcpMode, Dns, MetadataIdentity, Network, NetworkSpec, UnknownMachines,
 };

@@ -5,6 +5,8 @@ use std::{fmt, net::Ipv4Addr, str::FromStr};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::{DhcpOption, NetworkNetboot, Route};
+
 /// A Network with its name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
@@ -25,6 +27,12 @@ pub struct NetworkSpec {
     /// The default router.
     #[serde(default)]
     pub gateway: Option<Ipv4Addr>,
+    /// Routes besides the default one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+    /// Bytes of the largest packet, where it is not 1,500.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
     /// Name servers and search domains.
     #[serde(default)]
     pub dns: Dns,
@@ -38,6 +46,9 @@ pub struct NetworkSpec {
     /// What DHCP does here.
     #[serde(default)]
     pub dhcp: Dhcp,
+    /// What machines here load instead of the server's own choice.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub netboot: NetworkNetboot,
     /// Addresses for machines without a reservation.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
@@ -51,6 +62,25 @@ pub struct NetworkSpec {
 }
 
 impl NetworkSpec {
+    /// A network of which nothing else is said; DHCP is off.
+    #[must_use]
+    pub fn new(cidr: Ipv4Net) -> Self {
+        Self {
+            cidr,
+            gateway: None,
+            routes: Vec::new(),
+            mtu: None,
+            dns: Dns::default(),
+            ntp: Vec::new(),
+            lease: default_lease(),
+            dhcp: Dhcp::default(),
+            netboot: NetworkNetboot::default(),
+            pool: Vec::new(),
+            unknown: UnknownMachines::default(),
+            identity: MetadataIdentity::default(),
+        }
+    }
+
     /// Whether a machine may have this address here: inside, and neither the network's own nor the broadcast address.
     #[must_use]
     pub fn holds(&self, ip: Ipv4Addr) -> bool {
@@ -68,6 +98,10 @@ impl NetworkSpec {
             format!("{ip} lies outside {cidr}")
         }
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn default_lease() -> std::time::Duration {
@@ -98,6 +132,12 @@ pub struct Dhcp {
     /// Relay agents (`giaddr`) that may ask for this network; empty: any inside it.
     #[serde(default)]
     pub relays: Vec<Ipv4Addr>,
+    /// Options by their numbers; a machine's own go before them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<DhcpOption>,
+    /// The 802.1Q tag that boot loaders are told to use (PXE sub-option 116 of option 43).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
 }
 
 /// The mode of DHCP in a Network.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{Blob, FileError, FileRequest, FileSource, memory::content_tag};
 use crate::{
     arch::Arch,
-    boot::{BootAsk, BootStep, Client, Site, Stage},
+    boot::{BootAsk, BootStep, Client, Script, Site, Stage},
     clock::{Clock, Timestamp},
     document::{Hardware, LocalBoot, Network},
     ipxe,
@@ -93,6 +93,13 @@ impl Rendered {
             site: &parts.site,
         };
         match parts.policy.plan(&ask, now) {
+            BootStep::Script { url, script: Script::Elsewhere } => {
+                Ok(("script", ipxe::chain(&url).map_err(|_| Reason::IllegalRequest)?))
+            }
+            BootStep::Script { script: Script::Declared, .. } => {
+                let text = hardware.spec.netboot.script_text.clone();
+                Ok(("script", text.ok_or(Reason::NotFound)?))
+            }
             BootStep::Script { .. } | BootStep::Nbp { .. } => {
                 if now < self.knows_all_from && interface.ip.map(IpAddr::from) == Some(peer) {
                     parts.sessions.saw_after_start(mac, peer, now);
@@ -164,6 +171,7 @@ fn osie_arguments(
     let ip = hardware.interface(mac).and_then(|interface| interface.ip);
     if let Some((ip, network)) = ip.zip(network) {
         arguments.push(format!("bootcode.addr={ip}/{}", network.spec.cidr.prefix_len()));
+        arguments.extend(network.spec.mtu.map(|mtu| format!("bootcode.mtu={mtu}")));
         arguments.extend(network.spec.gateway.map(|gateway| format!("bootcode.gw={gateway}")));
         let servers: Vec<String> = network.spec.dns.servers.iter().map(ToString::to_string).collect();
         if !servers.is_empty() {

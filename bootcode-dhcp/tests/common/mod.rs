@@ -192,22 +192,17 @@ pub struct World {
 impl World {
     pub fn new(mode: DhcpMode) -> Self {
         let interface = Interface {
-            id: "nic0".into(),
-            mac: MAC,
             network: Some("lab".into()),
             ip: Some(NODE),
             netboot: true,
+            ..Interface::new("nic0", MAC)
         };
         let spec = NetworkSpec {
-            cidr: "192.168.99.0/24".parse().unwrap(),
             gateway: Some(SERVER),
             dns: Dns { servers: vec![SERVER, Ipv4Addr::new(9, 9, 9, 9)], search: vec!["lab.example".into()] },
             ntp: vec![SERVER],
-            lease: std::time::Duration::from_secs(86_400),
-            dhcp: Dhcp { mode, relays: Vec::new() },
-            pool: Vec::new(),
-            unknown: Default::default(),
-            identity: Default::default(),
+            dhcp: Dhcp { mode, ..Default::default() },
+            ..NetworkSpec::new("192.168.99.0/24".parse().unwrap())
         };
         Self {
             network: Some(Network { name: "lab".into(), spec }),

@@ -4,9 +4,9 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
-use super::{Checker, Kind, Spec, storage, unique::Unique};
+use super::{Checker, Kind, Spec, network::options, storage, unique::Unique};
 use crate::{
-    document::{DhcpMode, Entry, HardwareSpec, Interface, catalog::agent_id, name::host_name_fault},
+    document::{Circuit, DhcpMode, Entry, HardwareSpec, Interface, catalog::agent_id, name::host_name_fault},
     mac::MacAddr,
 };
 
@@ -18,6 +18,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
     let mut macs: Unique<'_, MacAddr> = Unique::new("hardware address");
     let mut ips: Unique<'_, Ipv4Addr> = Unique::new("address");
+    let mut circuits: Unique<'_, String> = Unique::new("switch port");
     let mut agents: Unique<'_, String> = Unique::new("agent's id");
     let mut uuids: Unique<'_, String> = Unique::new("UUID");
     for (entry, spec) in std::mem::take(&mut checker.machines) {
@@ -40,6 +41,11 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 ips.claim(checker, entry, &format!("{path}.ip"), ip);
             }
             place(checker, entry, &path, interface);
+            options(checker, entry, &format!("{path}.dhcpOptions"), &interface.dhcp_options);
+            if let Some(circuit) = &interface.circuit {
+                self::circuit(checker, entry, &format!("{path}.circuit"), circuit);
+                circuits.claim(checker, entry, &format!("{path}.circuit"), written(circuit));
+            }
         }
         host(checker, entry, &spec);
         if let Some(agent) = agent_id(&entry.document) {
@@ -50,6 +56,11 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         }
         storage::check(checker, entry, &spec);
         common(checker, entry, &spec);
+        if spec.netboot.always && spec.netboot.script.is_none() && spec.netboot.script_text.is_none() {
+            let message =
+                "`always` needs a script of its own: without a workflow the server has none but the disk's";
+            checker.fault(entry, "spec.netboot.always", message);
+        }
         checker.machines.push((entry, spec));
     }
 }
@@ -91,6 +102,29 @@ fn place(checker: &mut Checker<'_>, entry: &Entry, path: &str, interface: &Inter
         }
         _ => {}
     }
+}
+
+/// What tells switch ports apart.
+fn circuit(checker: &mut Checker<'_>, entry: &Entry, path: &str, circuit: &Circuit) {
+    let ids = [("circuitId", &circuit.circuit_id), ("remoteId", &circuit.remote_id)];
+    for (field, id) in ids {
+        let Some(id) = id else { continue };
+        if Circuit::bytes(id).is_none_or(|bytes| !(1..=255).contains(&bytes.len())) {
+            let message = format!(
+                "`{id}` is no identifier of option 82: write its text, or 0x and two hexadecimal digits for each of at most 255 bytes"
+            );
+            checker.fault(entry, &format!("{path}.{field}"), message);
+        }
+    }
+    if ids.iter().all(|(_, id)| id.is_none()) {
+        checker.fault(entry, path, "a switch port needs its `circuitId`, `remoteId` or both");
+    }
+}
+
+fn written(circuit: &Circuit) -> String {
+    let id = |id: &Option<String>| id.as_deref().unwrap_or("any").to_owned();
+    let relay = circuit.relay.map_or("any".to_owned(), |relay| relay.to_string());
+    format!("{} {} of relay {relay}", id(&circuit.circuit_id), id(&circuit.remote_id))
 }
 
 fn host(checker: &mut Checker<'_>, entry: &Entry, spec: &HardwareSpec) {
@@ -145,6 +179,21 @@ fn common(checker: &mut Checker<'_>, entry: &Entry, spec: &HardwareSpec) {
                 checker.fault(entry, &format!("spec.sshKeys[{n}]"), message);
             }
         }
+    }
+    if entry.writes(&["spec", "netboot"]) {
+        for (field, message) in spec.netboot.faults() {
+            checker.fault(entry, &format!("spec.netboot.{field}"), message);
+        }
+        if spec.netboot.script.is_some() && spec.netboot.script_text.is_some() {
+            checker.fault(
+                entry,
+                "spec.netboot.scriptText",
+                "a machine runs one script: write `script` or `scriptText`",
+            );
+        }
+    }
+    if entry.writes(&["spec", "dhcpOptions"]) {
+        options(checker, entry, "spec.dhcpOptions", &spec.dhcp_options);
     }
     if entry.writes(&["spec", "kernelArgs"]) {
         for (n, argument) in spec.kernel_args.iter().enumerate() {

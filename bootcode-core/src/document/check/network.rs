@@ -1,12 +1,14 @@
 //! Networks: their addresses lie inside them, and no two overlap.
 
 use super::{Checker, Spec};
-use crate::document::{AddressRange, Entry, NetworkSpec};
+use crate::document::{AddressRange, DhcpOption, Entry, NetworkSpec};
 
 /// A pool, a reservation and a router need some room; a /30 holds two addresses.
 const LONGEST_PREFIX: u8 = 30;
 /// Seconds; clients renew at half of it, so shorter leases are nothing but traffic.
 const SHORTEST_LEASE: u64 = 60;
+/// Bytes that every IPv4 host takes (RFC 791 3.1); DHCP's own messages need them.
+const SMALLEST_MTU: u16 = 576;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let mut all: Vec<(usize, &Entry, &NetworkSpec)> = Vec::new();
@@ -36,6 +38,29 @@ fn alone(checker: &mut Checker<'_>, entry: &Entry, spec: &NetworkSpec) {
     if spec.lease.as_secs() < SHORTEST_LEASE {
         checker.fault(entry, "spec.lease", format_args!("a lease runs at least {SHORTEST_LEASE}s"));
     }
+    if let Some(mtu) = spec.mtu.filter(|mtu| *mtu < SMALLEST_MTU) {
+        let message =
+            format!("{mtu} bytes are too few: write {SMALLEST_MTU} or more, or leave it out for 1500");
+        checker.fault(entry, "spec.mtu", message);
+    }
+    for (n, route) in spec.routes.iter().enumerate() {
+        let path = format!("spec.routes[{n}]");
+        if route.to != route.to.trunc() {
+            checker.fault(entry, &path, format_args!("host bits are set: write {}", route.to.trunc()));
+        } else if route.to.prefix_len() == 0 {
+            checker.fault(entry, &path, "the default route is `gateway`");
+        }
+        if !spec.holds(route.via) {
+            checker.fault(entry, &path, spec.outside(route.via));
+        }
+    }
+    if let Some(vlan) = spec.dhcp.vlan.filter(|vlan| !(1..=4094).contains(vlan)) {
+        checker.fault(entry, "spec.dhcp.vlan", format_args!("{vlan} is no tag of 802.1Q: write 1 to 4094"));
+    }
+    options(checker, entry, "spec.dhcp.options", &spec.dhcp.options);
+    for (field, message) in spec.netboot.faults() {
+        checker.fault(entry, &format!("spec.netboot.{field}"), message);
+    }
     let mut before: Vec<(usize, &AddressRange)> = Vec::new();
     for (n, range) in spec.pool.iter().enumerate() {
         let path = format!("spec.pool[{n}]");
@@ -59,6 +84,17 @@ fn alone(checker: &mut Checker<'_>, entry: &Entry, spec: &NetworkSpec) {
         }
         if widest.is_none_or(|(_, widest)| range.last > widest.last) {
             widest = Some((n, range));
+        }
+    }
+}
+
+/// An option is given once in a place; of two the client would see both, joined (RFC 3396).
+pub(super) fn options(checker: &mut Checker<'_>, entry: &Entry, path: &str, options: &[DhcpOption]) {
+    for (n, option) in options.iter().enumerate() {
+        if options[..n].iter().any(|other| other.code == option.code) {
+            let message =
+                format!("option {} is given twice here: write all that it says at once", option.code);
+            checker.fault(entry, &format!("{path}[{n}]"), message);
         }
     }
 }

@@ -6,10 +6,7 @@ use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
 use super::claim::Claim;
-use crate::document::{
-    API_VERSION, Dhcp, DhcpMode, Dns, Document, Kind, Metadata, MetadataIdentity, NetworkSpec,
-    UnknownMachines,
-};
+use crate::document::{API_VERSION, Dhcp, DhcpMode, Dns, Document, Kind, Metadata, NetworkSpec};
 
 /// Marks a Network that was derived: it goes when no machine is in it any more.
 const LABEL: (&str, &str) = ("derived-from", "tinkerbell");
@@ -62,16 +59,13 @@ pub(super) fn derive(network: Ipv4Net, members: &mut [Member<'_>]) -> (Document,
     );
     let lease_s = agree(members, "lease_time", |claim| claim.lease_s, &mut dissents);
     let spec = NetworkSpec {
-        cidr: network,
         gateway,
         dns: Dns { servers: servers.unwrap_or_default(), search: search.unwrap_or_default() },
         ntp: ntp.unwrap_or_default(),
         lease: Duration::from_secs(lease_s.unwrap_or(LEASE_S).into()),
         // As Tinkerbell answers where nothing is configured: those that have a Hardware, and nobody else.
-        dhcp: Dhcp { mode: DhcpMode::Authoritative, relays: Vec::new() },
-        pool: Vec::new(),
-        unknown: UnknownMachines::Ignore,
-        identity: MetadataIdentity::Address,
+        dhcp: Dhcp { mode: DhcpMode::Authoritative, ..Dhcp::default() },
+        ..NetworkSpec::new(network)
     };
     // Made of plain types, so this cannot fail; were it to, the check would find a Network without its fields.
     let mut value = serde_json::to_value(&spec).unwrap_or_else(|_| json!({}));
