@@ -8,6 +8,7 @@ use std::{
 
 use serde::Deserialize as _;
 use serde_json::Value;
+use smol_str::SmolStr;
 
 use crate::{
     document::{Document, Hardware, Kind, Network, merge},
@@ -25,7 +26,8 @@ pub(super) struct Index {
     profiles: BTreeMap<String, Value>,
     /// As declared, of machines that have a Profile: for when that changes.
     declared: BTreeMap<String, Document>,
-    machines: HashMap<String, Arc<Hardware>>,
+    /// Short names stand in the table itself: comparing one does not leave it.
+    machines: HashMap<SmolStr, Arc<Hardware>>,
     by_mac: HashMap<MacAddr, Arc<Hardware>>,
     by_ip: HashMap<Ipv4Addr, Arc<Hardware>>,
     /// In the order of option 97: nothing is written out to look one up.
@@ -85,7 +87,7 @@ impl Index {
             HardwareKey::Mac(mac) => self.by_mac.get(mac).cloned(),
             HardwareKey::Ip(IpAddr::V4(ip)) => self.by_ip.get(ip).cloned(),
             HardwareKey::Ip(IpAddr::V6(_)) => None,
-            HardwareKey::Name(name) => self.machines.get(name).cloned(),
+            HardwareKey::Name(name) => self.machines.get(name.as_str()).cloned(),
             HardwareKey::MachineId(id) => self.by_uuid.get(id).cloned(),
         }
     }
@@ -125,7 +127,7 @@ impl Index {
         if let Some(uuid) = declared_uuid(&hardware) {
             self.by_uuid.insert(uuid, Arc::clone(&hardware));
         }
-        self.machines.insert(name.to_owned(), hardware);
+        self.machines.insert(name.into(), hardware);
     }
 
     fn forget(&mut self, name: &str) {
