@@ -41,7 +41,7 @@ pub struct SecretError {
 
 /// The value of a secret. Overwritten when it is dropped, and masked by `Debug`; it has no `Display` and no serde of its own, so that
 /// it gets into no log and no document by accident.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -146,6 +146,21 @@ pub(crate) mod revealed {
     ) -> Result<BTreeMap<String, Secret>, D::Error> {
         let values = BTreeMap::<String, String>::deserialize(deserializer)?;
         Ok(values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect())
+    }
+}
+
+/// Like [`revealed`], of one.
+pub(crate) mod revealed_text {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::Secret;
+
+    pub(crate) fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(secret.reveal())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret::new)
     }
 }
 

@@ -141,15 +141,16 @@ impl Engine {
     }
 
     /// The same token each time that one attempt is handed out.
-    fn metadata_token(&self, caller: &Caller, state: &State) -> String {
-        let Some(open) = &state.open else { return String::new() };
-        self.parts.sealer.seal(&Claims {
+    fn metadata_token(&self, caller: &Caller, state: &State) -> Secret {
+        let Some(open) = &state.open else { return Secret::default() };
+        let token = self.parts.sealer.seal(&Claims {
             used_for: Use::Instance,
             hardware: caller.hardware.name.clone(),
             id: format!("{}-{}-{}", caller.session.token, open.index, open.attempt),
             bound: state.name.clone(),
             expires: open.started.as_second().saturating_add(INSTANCE_TOKEN_SECONDS.cast_signed()),
-        })
+        });
+        Secret::new(token)
     }
 
     fn tell_end(&self, caller: &Caller, action: MachineAction) {

@@ -26,9 +26,12 @@ impl Engine {
     async fn drive(&self) {
         let mut watch: Option<Watch> = None;
         let mut due = self.parts.clock.now();
+        let mut from = self.index.revision();
+        let mut is_quiet = false;
         loop {
-            if watch.is_none() {
-                watch = match self.parts.store.watch(self.index.revision()).await {
+            if watch.is_none() && !is_quiet {
+                from = self.index.revision();
+                watch = match self.parts.store.watch(from).await {
                     Ok(watch) => Some(watch),
                     Err(error) => {
                         tracing::warn!(
@@ -49,10 +52,13 @@ impl Engine {
                 Either::Left((seen, _)) => {
                     if !self.follow(seen).await {
                         watch = None;
+                        // A watch that brought nothing is asked for again at the next tick.
+                        is_quiet = self.index.revision() == from;
                     }
                 }
                 Either::Right(_) => {
                     self.tick().await;
+                    is_quiet = false;
                     due = self.parts.clock.now().saturating_add(TICK).unwrap_or(due);
                 }
             }

@@ -23,13 +23,16 @@ pub(super) fn legacy(machine: &Hardware, network: &dyn Fn(&str) -> Option<Networ
     }
     let disks = machine.spec.storage.iter().flat_map(|storage| &storage.disks);
     let disks: Vec<&str> = disks.filter_map(|disk| disk.device.as_deref()).collect();
-    json!({
-        "Disks": disks,
-        "Interfaces": interfaces,
-        "UserData": machine.spec.user_data.as_ref().and_then(Variable::as_text).unwrap_or_default(),
-        "VendorData": machine.spec.vendor_data.as_ref().and_then(Variable::as_text).unwrap_or_default(),
-        "Metadata": metadata,
-    })
+    let mut legacy = json!({"Disks": disks, "Interfaces": interfaces, "Metadata": metadata});
+    for (name, data) in [("UserData", &machine.spec.user_data), ("VendorData", &machine.spec.vendor_data)] {
+        match data {
+            None => legacy[name] = "".into(),
+            Some(Variable::Text(text)) => legacy[name] = text.as_str().into(),
+            // Not there at all: a template that wants it gets a fault with its place, and never an empty text.
+            Some(Variable::Secret(_)) => {}
+        }
+    }
+    legacy
 }
 
 fn own(machine: &Hardware, interface: &Interface, network: &dyn Fn(&str) -> Option<Network>) -> Value {

@@ -66,6 +66,17 @@ pub(super) fn compiled(source: &str, map: &[(&str, &str)]) -> Result<WorkflowSpe
     compile("t", source, &TemplateData::new(&machine(), &map, &resolve))
 }
 
+#[test]
+fn a_secret_is_no_empty_text() {
+    let mut machine = machine();
+    machine.spec.user_data = serde_json::from_value(json!({"secretRef": "site/user-data"})).unwrap();
+    let data = TemplateData::new(&machine, &BTreeMap::new(), &|_| None).values;
+    let render = |source| GoTemplate::default().render(source, &data);
+    let error = render("a\n{{ .Hardware.UserData }}").unwrap_err().to_string();
+    assert!(error.contains("UserData"), "{error}");
+    assert_eq!(render("{{ .Hardware.VendorData }}").unwrap(), "");
+}
+
 fn rendered(source: &str) -> Result<String, RenderError> {
     let data = TemplateData::new(&machine(), &BTreeMap::new(), &|_| None).values;
     GoTemplate::default().render(source, &data)

@@ -9,7 +9,7 @@ use crate::{limits::PULL_SECONDS, secret::Secret};
 #[derive(Clone, Default)]
 pub struct Credentials {
     /// What the action may read the machine's metadata with.
-    pub metadata_token: String,
+    pub metadata_token: Secret,
     /// The values of its secret variables, by the variables' names.
     pub secrets: BTreeMap<String, Secret>,
 }

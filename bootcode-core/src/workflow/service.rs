@@ -220,7 +220,8 @@ pub struct Assignment {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<ActionOutputs>,
     /// A token for metadata, mounted into the container as a file.
-    pub metadata_token: String,
+    #[serde(with = "crate::secret::revealed_text")]
+    pub metadata_token: Secret,
 }
 
 /// A disk that may be written.

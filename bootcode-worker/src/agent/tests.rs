@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bootcode_core::{
+    secret::Secret,
     timeline::Reason,
     workflow::{
         Assignment, Claim, FailureReason, Heartbeat, HookCause, MachineAction, Namespaces, Outcome, Outputs,
@@ -33,7 +34,7 @@ pub(crate) fn assignment(action: &str) -> Assignment {
         on_timeout: None,
         writable: vec![],
         outputs: vec![],
-        metadata_token: "t".into(),
+        metadata_token: Secret::new("t".to_owned()),
     }
 }
 

@@ -241,7 +241,7 @@ async fn spec(
     }
     let shared = shared_directory(parts, &assignment.workflow);
     let token = parts.settings.state.join("token");
-    write_token(&token, &assignment.metadata_token).map_err(RuntimeError::file("write", &token))?;
+    write_token(&token, assignment.metadata_token.reveal()).map_err(RuntimeError::file("write", &token))?;
     fs::create_dir_all(&shared).map_err(RuntimeError::file("make", &shared))?;
     let earlier = outputs_directory(parts, &assignment.workflow);
     outputs::provide(&earlier, &assignment.outputs).map_err(RuntimeError::file("write", &earlier))?;

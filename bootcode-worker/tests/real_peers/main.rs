@@ -94,7 +94,7 @@ fn shell(index: u32, image: (&str, &str), line: &str) -> Assignment {
         on_timeout: None,
         writable: vec![],
         outputs: vec![],
-        metadata_token: "metadata-secret".into(),
+        metadata_token: Secret::new("metadata-secret".to_owned()),
     }
 }
 

@@ -1,4 +1,5 @@
 mod crash;
+mod driver;
 mod retention;
 mod steps;
 mod worker;

@@ -47,6 +47,8 @@ pub(super) struct FaultyStore {
     calls: AtomicUsize,
     refused: Mutex<Option<usize>>,
     faults: Mutex<HashMap<usize, Fault>>,
+    /// So many of the next watches end at once.
+    pub(super) ended_watches: AtomicUsize,
 }
 
 impl FaultyStore {
@@ -118,6 +120,11 @@ impl Store for FaultyStore {
     }
 
     async fn watch(&self, from: Revision) -> Result<Watch, StoreError> {
+        let left =
+            self.ended_watches.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_ok() {
+            return Ok(Box::pin(futures_util::stream::empty()));
+        }
         self.inner.watch(from).await
     }
 }
