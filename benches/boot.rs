@@ -18,7 +18,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 fn decisions(criterion: &mut Criterion) {
     let hardware = bootcode_benches::machine().expect("a machine in the shape that core reads");
     let network = bootcode_benches::network().expect("a network in the shape that core reads");
-    let site = Site { addresses: vec![Ipv4Addr::new(192, 168, 99, 1)], http_port: 7080 };
+    let site = Site { addresses: vec![Ipv4Addr::new(192, 168, 99, 1)], http_port: 7080, disk_loader: false };
     let work = Work::Provision { workflow: "install-node-1".into() };
     let client = Client {
         mac: hardware.spec.interfaces[0].mac,

@@ -17,7 +17,7 @@ use bootcode_examples::Inventory;
 fn main() -> Result<(), Box<dyn Error>> {
     let inventory = Inventory::parse("web-1,52:54:00:00:00:01,10.0.0.11\n", "10.0.0.0/24")?;
     let hardware = &*inventory.machines()[0];
-    let site = Site { addresses: vec![Ipv4Addr::new(10, 0, 0, 1)], http_port: 7080 };
+    let site = Site { addresses: vec![Ipv4Addr::new(10, 0, 0, 1)], http_port: 7080, disk_loader: false };
     let stages = [
         ("BIOS firmware", Stage::Firmware, Some(ClientArch::X86_BIOS)),
         ("UEFI firmware", Stage::Firmware, Some(ClientArch::X64_EFI)),

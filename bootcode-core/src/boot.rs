@@ -45,7 +45,13 @@ pub struct Site {
     pub addresses: Vec<Ipv4Addr>,
     /// The port of the machines' HTTP.
     pub http_port: u16,
+    /// Whether [`DISK_LOADER`] is served.
+    pub disk_loader: bool,
 }
+
+/// The boot program that starts the boot loader on the disk of an x64 UEFI machine, by TFTP and by HTTP. Told to load nothing, EDK2 asks for a
+/// minute by every other network protocol before it comes to its disk.
+pub const DISK_LOADER: &str = "osie/local-disk-x86_64.efi";
 
 impl Site {
     /// Our address for machines of this network: the one inside it, else the first.
@@ -84,7 +90,7 @@ pub struct BootAsk<'a> {
 pub enum BootStep {
     /// Load this network boot program: a file name for TFTP, and the same by HTTP.
     Nbp {
-        /// Its name in the directory of iPXE binaries, or among the other files.
+        /// Its name in the directory of iPXE binaries, or among the other files; or [`DISK_LOADER`].
         file: Cow<'static, str>,
         /// The same by HTTP.
         url: String,
@@ -134,7 +140,7 @@ pub fn plan_boot(ask: &BootAsk<'_>, _now: Timestamp) -> BootStep {
         return BootStep::Refuse(reason);
     }
     if !from_network {
-        return BootStep::LocalDisk { how: local_boot(hardware.spec.local_boot, &ask.client) };
+        return local_disk(ask, hardware.spec.local_boot);
     }
     match ask.client.stage {
         Stage::Ipxe => script(ask, hardware),
@@ -177,6 +183,16 @@ fn mismatch(hardware: &Hardware, arch: Option<ClientArch>) -> Option<Reason> {
     let differs = |declared: Option<Arch>| declared.zip(arch.arch()).is_some_and(|(a, b)| a != b);
     let firmware = |declared: Option<Firmware>| declared.zip(arch.firmware()).is_some_and(|(a, b)| a != b);
     (differs(hardware.spec.arch) || firmware(hardware.spec.firmware)).then_some(Reason::WrongArch)
+}
+
+fn local_disk(ask: &BootAsk<'_>, declared: LocalBoot) -> BootStep {
+    let runs_it =
+        matches!(ask.client.arch, Some(ClientArch::X64_EFI | ClientArch::EBC | ClientArch::X64_EFI_HTTP));
+    if declared == LocalBoot::Auto && runs_it && ask.site.disk_loader {
+        let url = format!("{}/{DISK_LOADER}", ask.site.base_url(ask.network));
+        return BootStep::Nbp { file: Cow::Borrowed(DISK_LOADER), url };
+    }
+    BootStep::LocalDisk { how: local_boot(declared, &ask.client) }
 }
 
 const fn local_boot(declared: LocalBoot, client: &Client) -> LocalBoot {

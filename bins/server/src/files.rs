@@ -2,7 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use bootcode_core::files::{Chain, Dir, FileSource, Rendered};
+use bootcode_core::{
+    boot::DISK_LOADER,
+    files::{Chain, Dir, FileSource, Rendered},
+};
 
 use crate::{config::Config, error::ServerError};
 
@@ -41,10 +44,25 @@ pub(crate) fn open(config: &Config, rendered: Rendered) -> Result<MachineFiles, 
     // An NBP that a document names, such as a signed shim, and what that loads next to itself.
     http = http.with_prefix("ipxe/binary", Arc::clone(&files));
     if let Some(osie) = open_dir(config, "osie", &config.osie)? {
-        http = http.with_prefix("osie", osie);
+        http = http.with_prefix("osie", Arc::clone(&osie));
+        // Not its kernel, which iPXE fetches by HTTP: DISK_LOADER, for UEFI's PXE client.
+        tftp = tftp.with_prefix("osie", osie);
     }
     tftp = tftp.with(rendered).with(Arc::clone(&files));
     Ok(MachineFiles { http: Arc::new(http), tftp: Arc::new(tftp), files })
+}
+
+/// Whether there is a program that starts the boot loader on a UEFI machine's own disk. Looked for once: an OSIE that gets one later takes a restart.
+pub(crate) fn has_disk_loader(config: &Config) -> bool {
+    let there = DISK_LOADER.strip_prefix("osie/").is_some_and(|name| config.osie.join(name).is_file());
+    if !there {
+        tracing::warn!(
+            directory = %config.osie.display(),
+            file = DISK_LOADER,
+            "a UEFI machine without work takes a minute or more to come to its disk; `cargo xtask osie` makes the program that spares it"
+        );
+    }
+    there
 }
 
 /// Whether the configured directories can be opened.

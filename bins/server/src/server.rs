@@ -120,7 +120,11 @@ impl Server {
         let images = images::open(&config)?;
         let control = Control::open(&config, own, images.index()).await?;
         let (machines, listen) = http::bind_machines(config.http.listen).await?;
-        let site = Site { addresses: interfaces::addresses(&config)?, http_port: listen.port() };
+        let site = Site {
+            addresses: interfaces::addresses(&config)?,
+            http_port: listen.port(),
+            disk_loader: files::has_disk_loader(&config),
+        };
         let files = files::open(&config, rendered(&control, &site, &policy))?;
 
         let dhcp = DhcpServer::bind(

@@ -2,6 +2,7 @@
 
 mod build;
 mod debian_root;
+mod disk_loader;
 mod docker;
 mod error;
 mod images;

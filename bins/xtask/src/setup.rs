@@ -38,6 +38,12 @@ const LAB: &[Package] = &[
     package("ovmf", "/usr/share/OVMF/OVMF_CODE_4M.fd", "its UEFI firmware"),
     package("ipxe", "/usr/lib/ipxe/snponly.efi", "the boot programs that firmware loads over TFTP"),
     package("ipxe-qemu", "/usr/lib/ipxe/qemu/efi-virtio.rom", "the boot ROM of its network card under BIOS"),
+    package(
+        "grub-common",
+        "grub-mkimage",
+        "makes the program that starts the loader on a UEFI machine's disk",
+    ),
+    package("grub-efi-amd64-bin", "/usr/lib/grub/x86_64-efi/chain.mod", "its parts"),
     package("iproute2", "ip", "the lab's bridge and tap"),
     package("util-linux", "unshare", "the lab's own namespaces"),
     package("mmdebstrap", "mmdebstrap", "makes the Debian that is installed"),

@@ -250,7 +250,8 @@ pub struct Os {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LocalBoot {
-    /// What was found to work for the firmware that asks.
+    /// What was found to work for the firmware that asks: x64 UEFI is given a program that starts the loader on its disk where the server
+    /// has that program, other firmware no boot file, and iPXE leaves.
     #[default]
     Auto,
     /// DHCP names no boot file.

@@ -187,6 +187,7 @@ pub struct World {
     pub network: Option<Network>,
     pub hardware: Option<Hardware>,
     pub work: Work,
+    pub site: Site,
 }
 
 impl World {
@@ -212,6 +213,7 @@ impl World {
                 spec: HardwareSpec { interfaces: vec![interface], ..Default::default() },
             }),
             work: Work::Provision { workflow: "install-node-1".into() },
+            site: site(),
         }
     }
 
@@ -234,7 +236,7 @@ impl World {
             Verdict::Ignore(reason) => return (Verdict::Ignore(reason), Vec::new()),
         };
         let facts = self.facts();
-        let verdict = respond(&query, &facts, &DefaultPolicy, &site(), Timestamp::UNIX_EPOCH);
+        let verdict = respond(&query, &facts, &DefaultPolicy, &self.site, Timestamp::UNIX_EPOCH);
         let events = events(&query, &facts, &verdict);
         (verdict, events)
     }
@@ -258,7 +260,7 @@ impl World {
 }
 
 pub fn site() -> Site {
-    Site { addresses: vec![SERVER], http_port: 7080 }
+    Site { addresses: vec![SERVER], http_port: 7080, disk_loader: false }
 }
 
 /// A reply, read back from its bytes.

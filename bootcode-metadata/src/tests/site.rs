@@ -61,7 +61,11 @@ impl World {
             hardware,
             networks: Arc::new(OneNetwork(Arc::new(network))),
             files: Arc::new(Memory::default().with("debian 12.tar.zst", vec![0; 1234])),
-            site: Site { addresses: vec![Ipv4Addr::new(192, 168, 99, 1)], http_port: 7080 },
+            site: Site {
+                addresses: vec![Ipv4Addr::new(192, 168, 99, 1)],
+                http_port: 7080,
+                disk_loader: false,
+            },
             secrets: Arc::new(OneSecret),
             sealer: Sealer::new(KEY),
             entropy: Arc::new(|| [0xab; 16]),

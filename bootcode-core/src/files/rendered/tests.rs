@@ -77,7 +77,7 @@ impl Served {
             networks: Arc::clone(&site) as _,
             work: Arc::clone(&site) as _,
             policy: Arc::new(DefaultPolicy),
-            site: Site { addresses: vec![[192, 168, 99, 1].into()], http_port: 7080 },
+            site: Site { addresses: vec![[192, 168, 99, 1].into()], http_port: 7080, disk_loader: false },
             sessions: Arc::clone(&sessions),
             sealer: Sealer::new([1; 32]),
             entropy: Arc::new(|| [7; 16]),
