@@ -95,13 +95,11 @@ pub(crate) fn boot(
         Stage::Firmware | Stage::RaspberryPi | Stage::Ipxe => Onward::NoFile,
     };
     // Of a list of architectures the first that can be served: which that is, documents may say.
-    let mut step = policy.plan(&ask(query.client.arch()), now);
-    for arch in &query.client.archs {
-        if step != BootStep::Refuse(Reason::NoNbp) {
-            break;
-        }
-        step = policy.plan(&ask(Some(*arch)), now);
-    }
+    let plan = |arch| policy.plan(&ask(arch), now);
+    let mut steps = query.client.archs.iter().map(|arch| plan(Some(*arch)));
+    let step = steps
+        .find(|step| *step != BootStep::Refuse(Reason::NoNbp))
+        .unwrap_or_else(|| plan(query.client.arch()));
     match (step, stage) {
         (BootStep::Nbp { url, .. }, Stage::HttpBoot) => Boot::Http { url },
         (BootStep::Nbp { file, .. }, Stage::RaspberryPi) => Boot::RaspberryPi { file: file.into_owned() },

@@ -119,8 +119,9 @@ impl<'a> Draft<'a> {
     }
 
     /// Beside another server: what makes a client take this for a proxy's.
-    pub(crate) fn proxy(mut self) -> Self {
+    pub(crate) fn proxy(mut self, network: &Network) -> Self {
         self.proxy = true;
+        self.vlan = network.spec.dhcp.vlan;
         self
     }
 

@@ -44,6 +44,6 @@ pub(crate) fn respond(
         // Firmware would wait for a minute; where the refusal is ours alone, another boot server may still answer.
         Boot::Local(Onward::NoFile) => Err(Reason::LocalBoot),
         Boot::Refused(reason, _) => Err(reason),
-        boot => Ok(Draft::new(query, server, kind).proxy().boot(boot).send()),
+        boot => Ok(Draft::new(query, server, kind).proxy(network).boot(boot).send()),
     }
 }

@@ -39,7 +39,23 @@ impl Ask {
         Self { bytes, rx }.option(code::MESSAGE_TYPE, &[kind])
     }
 
+    /// A DISCOVER that forgot to say so.
+    pub fn without_type() -> Self {
+        let mut ask = Self::new(1);
+        ask.bytes.truncate(240);
+        ask
+    }
+
+    /// From this address and port instead of 0.0.0.0:68.
+    pub fn from(mut self, source: &str) -> Self {
+        self.rx.source = source.parse().unwrap();
+        self
+    }
+
     pub fn option(mut self, code: u8, data: &[u8]) -> Self {
+        if data.is_empty() {
+            self.bytes.extend_from_slice(&[code, 0]);
+        }
         for part in data.chunks(255) {
             self.bytes.extend_from_slice(&[code, part.len() as u8]);
             self.bytes.extend_from_slice(part);

@@ -1,40 +1,15 @@
-//! Requests as real clients write them, and every byte that they are answered with.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use std::{fmt::Write as _, net::Ipv4Addr};
+//! What each mode makes of each kind of client.
 
 use bootcode_core::{
     arch::Firmware,
     document::{DhcpMode, LocalBoot},
 };
 use bootcode_dhcp::code;
-use common::{Ask, NODE, SERVER, World};
 
-const DISCOVER: u8 = 1;
-const REQUEST: u8 = 3;
-const DECLINE: u8 = 4;
-const RELEASE: u8 = 7;
-const INFORM: u8 = 8;
-const OTHER: Ipv4Addr = Ipv4Addr::new(192, 168, 99, 2);
-
-/// Compares a table with the one that was reviewed.
-macro_rules! assert_table {
-    ($cases:expr) => {
-        insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(table($cases)) })
-    };
-}
-
-/// One table: a line on what is asked, then the answer.
-fn table(cases: &[(&str, &World, Ask)]) -> String {
-    let mut text = String::new();
-    for (name, world, ask) in cases {
-        writeln!(text, "== {name}\n{}", world.text(ask)).unwrap();
-    }
-    text
-}
+use crate::{
+    DISCOVER, INFORM, OTHER, REQUEST,
+    common::{Ask, NODE, SERVER, World},
+};
 
 #[test]
 fn clients_that_shall_provision_under_authoritative() {
@@ -100,61 +75,6 @@ fn clients_beside_another_server_under_proxy() {
         ("an operating system", world, Ask::new(DISCOVER).udhcpc()),
         ("nothing to do: firmware is sent to its disk", idle, Ask::new(DISCOVER).edk2_pxe()),
         ("nothing to do: iPXE leaves by itself", idle, Ask::new(DISCOVER).ipxe_rom()),
-    ]);
-}
-
-#[test]
-fn addresses_by_rfc_2131_4_3() {
-    let world = &World::new(DhcpMode::Authoritative);
-    let elsewhere = &world.clone().with(|world| {
-        world.hardware.as_mut().unwrap().spec.interfaces[0].ip = Some([10, 0, 0, 9].into());
-    });
-    let nowhere = &world.clone().with(|world| world.hardware.as_mut().unwrap().spec.interfaces[0].ip = None);
-    let request = || Ask::new(REQUEST);
-    assert_table!(&[
-        ("selecting another server", world, request().selecting(OTHER, NODE)),
-        ("selecting us, another address", world, request().selecting(SERVER, OTHER)),
-        ("init-reboot, right", world, request().option(50, &NODE.octets())),
-        ("init-reboot, wrong", world, request().option(50, &OTHER.octets())),
-        ("init-reboot on another network", world, request().option(50, &[10, 0, 0, 5])),
-        ("renewing", world, request().ciaddr(NODE).networkd()),
-        ("renewing what is not ours to give", world, request().ciaddr(OTHER)),
-        ("DECLINE", world, Ask::new(DECLINE).option(50, &NODE.octets())),
-        ("DECLINE of another's", world, Ask::new(DECLINE).option(50, &OTHER.octets())),
-        ("RELEASE", world, Ask::new(RELEASE).ciaddr(NODE)),
-        ("INFORM", world, Ask::new(INFORM).ciaddr(NODE).option(55, &[3, 6])),
-        ("INFORM from elsewhere", world, Ask::new(INFORM).ciaddr([10, 9, 9, 9].into())),
-        ("a reservation in another network", elsewhere, Ask::new(DISCOVER)),
-        ("no reservation", nowhere, Ask::new(DISCOVER)),
-        ("no reservation: a REQUEST gets no NAK", nowhere, request().option(50, &NODE.octets())),
-    ]);
-}
-
-#[test]
-fn destinations_by_rfc_2131_4_1_and_relays() {
-    let world = &World::new(DhcpMode::Authoritative);
-    let declared = &world.clone().with(|world| {
-        world.network.as_mut().unwrap().spec.dhcp.relays = vec![[10, 1, 1, 1].into()];
-    });
-    let relay = Ipv4Addr::new(192, 168, 99, 254);
-    let circuit: &[u8] = &[1, 4, b'e', b't', b'h', b'7', 2, 2, 9, 9];
-    assert_table!(&[
-        ("no address, unicast", world, Ask::new(DISCOVER).option(55, &[3])),
-        ("no address, broadcast flag", world, Ask::new(DISCOVER).option(55, &[3]).broadcast()),
-        ("a DISCOVER's ciaddr is not believed", world, Ask::new(DISCOVER).option(55, &[3]).ciaddr(OTHER)),
-        ("relayed: 82 is echoed last", world, {
-            Ask::new(DISCOVER).giaddr(relay).option(82, circuit).option(55, &[3, 12])
-        }),
-        (
-            "relayed NAK",
-            world,
-            Ask::new(REQUEST).giaddr(relay).option(50, &OTHER.octets()).option(82, circuit)
-        ),
-        ("a relay outside the network", world, Ask::new(DISCOVER).giaddr([10, 1, 1, 1].into())),
-        ("a relay outside that is declared", declared, {
-            Ask::new(DISCOVER).giaddr([10, 1, 1, 1].into()).option(55, &[3])
-        }),
-        ("a relay inside where others are declared", declared, Ask::new(DISCOVER).giaddr(relay)),
     ]);
 }
 
