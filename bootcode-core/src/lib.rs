@@ -27,6 +27,7 @@ pub mod files;
 pub mod image;
 pub mod ipxe;
 pub mod journal;
+pub mod lease;
 pub mod limits;
 pub mod mac;
 pub mod policy;

@@ -23,6 +23,7 @@
 mod boot;
 mod client;
 mod destination;
+mod lease;
 pub mod limits;
 mod mode;
 mod query;
@@ -35,8 +36,9 @@ mod wire;
 pub use boot::{Boot, Onward};
 pub use client::{BootClient, ClientMachineId, UserClass, VendorClass};
 pub use destination::Destination;
+pub use lease::{LeaseAsk, LeaseChange, LeaseTable, Refusal, Standing};
 pub use query::{Message, Query, RequestKind, RxMeta, ServerPort, classify};
 pub use record::events;
-pub use responder::{Facts, Notice, Response, Sending, Verdict, respond};
+pub use responder::{Commit, Facts, Notice, Response, Sending, Verdict, respond};
 pub use server::{BindError, DhcpConfig, DhcpServer, Sources, interface_addresses};
 pub use wire::{Encoded, Malformed, Packet, Reply, ReplyOption, ReplyType, code};

@@ -28,3 +28,33 @@ pub const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
 pub const LOOKUP: Duration = Duration::from_millis(500);
 /// Pause after a failed receive, so that an interface that is down costs nothing.
 pub const RECEIVE_RETRY: Duration = Duration::from_millis(200);
+/// How long an offered address is held for its machine. EDK2 collects offers for 4 to 32 s before it asks for one (its windows double),
+/// and a ROM that lost the reply asks again for a minute.
+pub const OFFER_HELD: Duration = Duration::from_secs(120);
+/// How long nobody gets an address that somebody else was found on. The wire is asked again after it; an hour is short enough for a pool
+/// whose machines decline by mistake to mend itself, and long enough that no boot meets the same address twice.
+pub const QUARANTINE: Duration = Duration::from_secs(3600);
+/// How long after its lease ended a machine gets its address without the wire being asked: a boot's stages and a reinstallation.
+pub const LEASE_RECENT: Duration = Duration::from_secs(600);
+/// When a pool's address that was found reserved is looked at again, where no other is free.
+pub const RESERVED_AGAIN: Duration = Duration::from_secs(60);
+/// Addresses of one network that leases are remembered of: four times a /16, some 40 MiB.
+pub const LEASE_ADDRESSES: usize = 1 << 18;
+/// Reserved addresses that are passed over for one DISCOVER; the next one goes on behind them.
+pub const RESERVED_SKIPPED: u32 = 1024;
+/// Bytes of a client identifier that a lease notes: a DUID-UUID with its IAID has 23.
+pub const CLIENT_ID_BYTES: usize = 64;
+/// Changes of leases that wait for the store: a second of 12,000 machines. More are dropped, and the clients ask again.
+pub const LEASE_QUEUE: usize = 16_384;
+/// Changes of leases in one batch: each is an expectation and a write, of the 128 operations that a batch may have.
+pub const LEASE_BATCH: usize = 64;
+/// Batches that are written at once; an embedded store makes one transaction, with one fsync, of them.
+pub const LEASE_BATCHES: usize = 4;
+/// How long the store may take to write a batch. A client repeats its REQUEST after 4 s (RFC 2131 4.1).
+pub const LEASE_WRITE: Duration = Duration::from_secs(2);
+/// How often a store that is away is asked again.
+pub const LEASE_RETRY: Duration = Duration::from_secs(1);
+/// How often leases that ended and that no pool holds any more are deleted.
+pub const LEASE_SWEEP: Duration = Duration::from_secs(3600);
+/// Times that a batch is tried where another writer was first, or the answer was lost.
+pub const LEASE_TRIES: u32 = 3;

@@ -110,6 +110,10 @@ pub struct Query {
     pub parameters: Option<Vec<u8>>,
     /// Option 61, echoed (RFC 6842).
     pub client_id: Option<Vec<u8>>,
+    /// Option 80: it would take its ACK at once (RFC 4039).
+    pub rapid_commit: bool,
+    /// Option 50 of a DISCOVER: the address that it would like.
+    pub requested_ip: Option<Ipv4Addr>,
     /// Option 82, echoed (RFC 3046).
     pub relay_agent: Option<Vec<u8>>,
     /// The link that a relay means where `giaddr` is not on it (RFC 3527), or the client by option 118 (RFC 3011).
@@ -123,6 +127,19 @@ impl Query {
     #[must_use]
     pub const fn broadcast(&self) -> bool {
         self.flags & BROADCAST != 0
+    }
+
+    /// The address that a REQUEST is for.
+    #[must_use]
+    pub const fn named(&self) -> Option<Ipv4Addr> {
+        match self.message {
+            Message::Request(
+                RequestKind::Selecting { ip, .. }
+                | RequestKind::InitReboot { ip }
+                | RequestKind::Extending { ip },
+            ) => Some(ip),
+            _ => None,
+        }
     }
 
     /// Whether the client wants this option: it asked for it, or asked for nothing in particular.
@@ -167,6 +184,8 @@ fn query(packet: &Packet<'_>, rx: &RxMeta) -> Result<Query, Reason> {
         client: BootClient::read(packet),
         parameters: packet.option(code::PARAMETER_LIST).map(<[u8]>::to_vec),
         client_id: packet.option(code::CLIENT_ID).map(<[u8]>::to_vec),
+        rapid_commit: packet.option(code::RAPID_COMMIT).is_some(),
+        requested_ip: packet.address(code::REQUESTED_IP).filter(|ip| !ip.is_unspecified()),
         relay_agent: relay_agent.map(<[u8]>::to_vec),
         link: relay_agent.and_then(link_selection).or_else(|| packet.address(code::SUBNET_SELECTION)),
         max_bytes: max_bytes(packet.option(code::MAX_MESSAGE_SIZE)),

@@ -8,7 +8,7 @@ use crate::{
     boot::Boot,
     client::{UserClass, VendorClass},
     query::{Message, Query, RequestKind},
-    responder::{Facts, Response, Verdict},
+    responder::{Facts, Notice, Response, Verdict},
     wire::ReplyType,
 };
 
@@ -27,7 +27,11 @@ pub fn events(query: &Query, facts: &Facts<'_>, verdict: &Verdict<Response>) -> 
     }
     match verdict {
         Verdict::Ignore(reason) => events.push(BootEventKind::Ignored { reason: *reason }),
-        Verdict::Answer(Response::Noted(_)) => (),
+        Verdict::Answer(Response::Noted(Notice::Declined { .. })) => {
+            events.push(BootEventKind::Ignored { reason: Reason::AddressInUse });
+        }
+        // What a probe or a write leads to is recorded when it is known.
+        Verdict::Answer(Response::Noted(_) | Response::Probe { .. } | Response::Commit(_)) => (),
         Verdict::Answer(Response::Send(sending)) => {
             let reply = &sending.reply;
             let ip = if reply.yiaddr.is_unspecified() { reply.ciaddr } else { reply.yiaddr };

@@ -8,7 +8,6 @@ use ipnet::Ipv4Net;
 use crate::{
     boot::{Boot, Onward},
     destination::destination,
-    limits,
     query::Query,
     responder::{Response, Sending},
     wire::{BROADCAST, Reply, ReplyOption, ReplyType, code},
@@ -71,11 +70,16 @@ impl<'a> Draft<'a> {
         draft
     }
 
-    /// The address, for as long as the network says, and the network's settings.
-    pub(crate) fn lease(mut self, ip: Ipv4Addr, hardware: &Hardware, network: &Network) -> Self {
-        let lease_s = network.spec.lease.as_secs().clamp(limits::LEASE_MIN_S, limits::LEASE_MAX_S);
-        // The clamp's upper bound fits 32 bits.
-        let seconds = |s: u64| (s as u32).to_be_bytes();
+    /// The address for `lease_s` seconds, and the network's settings.
+    pub(crate) fn lease(
+        mut self,
+        ip: Ipv4Addr,
+        lease_s: u64,
+        hardware: Option<&Hardware>,
+        network: &Network,
+    ) -> Self {
+        // Bounded by `limits::LEASE_MAX_S`, which fits 32 bits.
+        let seconds = |s: u64| u32::try_from(s).unwrap_or(u32::MAX - 1).to_be_bytes();
         self.reply.yiaddr = ip;
         self.put(code::LEASE_TIME, &seconds(lease_s));
         let mut draft = self.settings(hardware, network);
@@ -89,7 +93,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The settings of network and machine, as the client asked for them and in its order.
-    pub(crate) fn settings(mut self, hardware: &Hardware, network: &Network) -> Self {
+    pub(crate) fn settings(mut self, hardware: Option<&Hardware>, network: &Network) -> Self {
         // Before the routers (RFC 2132 3.3), and asked for or not: without it firmware guesses a class.
         self.put(code::SUBNET_MASK, &network.spec.cidr.netmask().octets());
         let declared = Declared::of(self.query, hardware, network);
@@ -179,6 +183,12 @@ impl<'a> Draft<'a> {
         self
     }
 
+    /// The ACK that answers a DISCOVER at once says so (RFC 4039 3.1).
+    pub(crate) fn rapid_commit(mut self) -> Self {
+        self.put(code::RAPID_COMMIT, &[]);
+        self
+    }
+
     /// Why not, for whoever reads a capture (option 56).
     pub(crate) fn because(mut self, message: &str) -> Self {
         self.put(code::MESSAGE, message.as_bytes());
@@ -210,9 +220,12 @@ impl<'a> Draft<'a> {
 struct Declared<'a>([&'a [DhcpOption]; 3]);
 
 impl<'a> Declared<'a> {
-    fn of(query: &Query, hardware: &'a Hardware, network: &'a Network) -> Self {
-        let interface = hardware.interface(query.mac).map_or(&[][..], |interface| &interface.dhcp_options);
-        Self([interface, &hardware.spec.dhcp_options, &network.spec.dhcp.options])
+    fn of(query: &Query, hardware: Option<&'a Hardware>, network: &'a Network) -> Self {
+        let interface = hardware
+            .and_then(|hardware| hardware.interface(query.mac))
+            .map_or(&[][..], |interface| &interface.dhcp_options);
+        let machine = hardware.map_or(&[][..], |hardware| &hardware.spec.dhcp_options);
+        Self([interface, machine, &network.spec.dhcp.options])
     }
 
     fn all(&self) -> impl Iterator<Item = &'a DhcpOption> {
@@ -225,13 +238,13 @@ impl<'a> Declared<'a> {
 }
 
 /// The bytes of one option that follows from other fields of a Network or a Hardware.
-fn setting(code: u8, hardware: &Hardware, network: &Network) -> Option<Vec<u8>> {
+fn setting(code: u8, hardware: Option<&Hardware>, network: &Network) -> Option<Vec<u8>> {
     let spec = &network.spec;
     let addresses = |list: &[Ipv4Addr]| list.iter().flat_map(Ipv4Addr::octets).collect::<Vec<u8>>();
     match code {
         code::ROUTER => spec.gateway.map(|gateway| gateway.octets().to_vec()),
         code::DOMAIN_SERVER => Some(addresses(&spec.dns.servers)),
-        code::HOSTNAME => Some(hardware.hostname().as_bytes().to_vec()),
+        code::HOSTNAME => hardware.map(|hardware| hardware.hostname().as_bytes().to_vec()),
         code::DOMAIN_NAME => spec.dns.search.first().map(|domain| domain.as_bytes().to_vec()),
         code::INTERFACE_MTU => spec.mtu.map(|mtu| mtu.to_be_bytes().to_vec()),
         code::BROADCAST_ADDRESS => Some(spec.cidr.broadcast().octets().to_vec()),

@@ -14,8 +14,9 @@ use bootcode_core::{
 use crate::{
     boot::Boot,
     destination::Destination,
+    lease::{LeaseAsk, LeaseChange, Standing},
     mode::{authoritative, proxy},
-    query::{Query, ServerPort},
+    query::{Message, Query, ServerPort},
     wire::Reply,
 };
 
@@ -37,6 +38,8 @@ pub struct Facts<'a> {
     pub network: Option<&'a Network>,
     /// What there is to do on it.
     pub work: &'a Work,
+    /// How it stands with the network's pool; `None` for who gets nothing from one.
+    pub lease: Option<Standing>,
 }
 
 /// What is done about a query.
@@ -46,6 +49,24 @@ pub enum Response {
     Send(Box<Sending>),
     /// It was understood, and the protocol owes no reply.
     Noted(Notice),
+    /// Before this address is offered, the wire is asked whether somebody has it (RFC 2131 4.4.1); then the query is decided again.
+    Probe {
+        /// The address.
+        ip: Ipv4Addr,
+    },
+    /// A lease is written, and what follows from it leaves when that is durable (I4).
+    Commit(Box<Commit>),
+}
+
+/// A change of a lease and what is answered when it is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The change.
+    pub change: LeaseChange,
+    /// When it is durable.
+    pub then: Response,
+    /// When the store is away; `None` is silence.
+    pub otherwise: Option<Response>,
 }
 
 /// A reply and where it goes.
@@ -95,20 +116,46 @@ pub fn respond(
         if network.spec.dhcp.mode == DhcpMode::None {
             return Err(Reason::DhcpOff);
         }
-        let hardware = facts.hardware.ok_or(Reason::UnknownMachine)?;
         let server = site.address(Some(network));
+        let authoritative =
+            network.spec.dhcp.mode == DhcpMode::Authoritative && query.rx.port == ServerPort::Dhcp;
+        if facts.hardware.is_none() && !(authoritative && authoritative::admits_unknown(network)) {
+            return Err(Reason::UnknownMachine);
+        }
         let boot = crate::boot::boot(query, facts, policy, site, now);
-        match (network.spec.dhcp.mode, query.rx.port) {
-            (DhcpMode::Authoritative, ServerPort::Dhcp) => {
-                authoritative::respond(query, hardware, network, server, boot)
-            }
-            _ => proxy::respond(query, network, server, boot),
+        if authoritative {
+            authoritative::respond(query, facts, network, server, boot, now)
+        } else {
+            proxy::respond(query, network, server, boot)
         }
     };
     match answer() {
         Ok(response) => Verdict::Answer(response),
         Err(reason) => Verdict::Ignore(reason),
     }
+}
+
+/// What this client's question wants of the network's pool; `None` where the pool is not for it, or not for this network's mode.
+pub(crate) fn lease_ask(
+    query: &Query,
+    hardware: Option<&Hardware>,
+    network: &Network,
+    site: &Site,
+) -> Option<LeaseAsk> {
+    leases_here(query, network)
+        .then(|| authoritative::lease_ask(query, hardware, network, site.address(Some(network))))?
+}
+
+/// The reservation that a DISCOVER or REQUEST would be answered with.
+pub(crate) fn reservation(query: &Query, hardware: &Hardware, network: &Network) -> Option<Ipv4Addr> {
+    let asks = matches!(query.message, Message::Discover | Message::Request(_));
+    (asks && leases_here(query, network)).then(|| authoritative::reservation(query, hardware, network))?
+}
+
+fn leases_here(query: &Query, network: &Network) -> bool {
+    network.spec.dhcp.mode == DhcpMode::Authoritative
+        && query.rx.port == ServerPort::Dhcp
+        && serves(network, query)
 }
 
 /// Whether the relay that asks may ask for this network: a declared one, or, where none is declared, any inside it.

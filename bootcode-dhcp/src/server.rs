@@ -2,6 +2,7 @@
 
 mod error;
 mod frame;
+mod leases;
 mod link;
 mod socket;
 
@@ -17,6 +18,7 @@ use bootcode_core::{
     policy::BootPolicy,
     session::BootSessions,
     source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, Work, WorkSource},
+    store::Store,
     timeline::{BootEvent, BootRecorder, Reason, Subject},
 };
 use tokio::task::JoinSet;
@@ -24,8 +26,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 pub use self::{error::BindError, link::interface_addresses};
-use self::{link::Link, socket::Port};
+use self::{
+    leases::{Exchange, Leases, Writer},
+    link::Link,
+    socket::Port,
+};
 use crate::{
+    lease::Standing,
     limits,
     query::{Query, RxMeta, ServerPort, classify},
     record::events,
@@ -55,6 +62,8 @@ pub struct Sources {
     pub sessions: Arc<BootSessions>,
     /// What machines boot.
     pub policy: Arc<dyn BootPolicy>,
+    /// Where leases of pools are kept; without it no Network has a pool.
+    pub leases: Option<Arc<dyn Store>>,
     /// The timeline.
     pub recorder: Arc<dyn BootRecorder>,
     /// The time.
@@ -63,8 +72,9 @@ pub struct Sources {
 
 /// A DHCP server whose sockets are open.
 pub struct DhcpServer {
-    ports: Vec<Port>,
+    ports: Vec<Arc<Port>>,
     shell: Arc<Shell>,
+    writer: Option<Writer>,
 }
 
 impl DhcpServer {
@@ -72,8 +82,6 @@ impl DhcpServer {
     ///
     /// # Errors
     /// [`BindError`]: a site without an address, an interface that is missing, a port that another program holds, no right to open it.
-    // Registers sockets with the runtime, so it belongs into one even though nothing is awaited.
-    #[allow(clippy::unused_async)]
     pub async fn bind(config: DhcpConfig, sources: Sources) -> Result<Self, BindError> {
         if config.site.addresses.is_empty() {
             return Err(BindError::NoAddress { interfaces: config.interfaces });
@@ -82,16 +90,33 @@ impl DhcpServer {
         for name in &config.interfaces {
             let link = Arc::new(Link::find(name)?);
             for port in [ServerPort::Dhcp, ServerPort::Proxy] {
-                ports.push(Port::open(&link, port)?);
+                ports.push(Arc::new(Port::open(&link, port)?));
             }
             info!(interface = %name, addresses = ?link.addresses, "DHCP listens");
         }
-        Ok(Self { ports, shell: Arc::new(Shell { config, sources }) })
+        let own: Vec<Ipv4Addr> = ports
+            .iter()
+            .flat_map(|port| &port.link.addresses)
+            .chain(&config.site.addresses)
+            .copied()
+            .collect();
+        let (leases, writer) = match &sources.leases {
+            Some(store) => {
+                let (leases, writer) = Leases::open(Arc::clone(store), &own).await;
+                (Some(leases), Some(writer))
+            }
+            None => (None, None),
+        };
+        Ok(Self { ports, shell: Arc::new(Shell { config, sources, leases }), writer })
     }
 
     /// Serves until cancelled, then returns with every task ended.
     pub async fn run(self, cancel: CancellationToken) {
         let mut tasks = JoinSet::new();
+        if let Some(writer) = self.writer {
+            let (shell, cancel) = (Arc::clone(&self.shell), cancel.clone());
+            tasks.spawn(async move { cancel.run_until_cancelled(writer.run(shell)).await });
+        }
         for port in self.ports {
             let (shell, cancel) = (Arc::clone(&self.shell), cancel.clone());
             tasks.spawn(async move { cancel.run_until_cancelled(shell.serve(&port)).await });
@@ -108,10 +133,11 @@ impl DhcpServer {
 struct Shell {
     config: DhcpConfig,
     sources: Sources,
+    leases: Option<Arc<Leases>>,
 }
 
 impl Shell {
-    async fn serve(&self, port: &Port) {
+    async fn serve(&self, port: &Arc<Port>) {
         let mut buffer = [0; limits::MESSAGE_MAX_BYTES + 1];
         loop {
             match port.receive(&mut buffer).await {
@@ -128,33 +154,70 @@ impl Shell {
         }
     }
 
-    /// One packet from its bytes to its reply.
-    async fn handle(&self, bytes: &[u8], rx: &RxMeta, port: &Port) {
+    /// One packet from its bytes to its question.
+    async fn handle(&self, bytes: &[u8], rx: &RxMeta, port: &Arc<Port>) {
         let packet = match Packet::decode(bytes) {
             Ok(packet) => packet,
             Err(error) => {
                 return debug!(%error, source = %rx.source, reason = ?Reason::Malformed, "DHCP ignored");
             }
         };
-        let query = match classify(&packet, rx) {
-            Verdict::Answer(query) => query,
-            Verdict::Ignore(reason) => return debug!(?reason, source = %rx.source, "DHCP ignored"),
-        };
+        match classify(&packet, rx) {
+            Verdict::Answer(query) => self.answer(query, port).await,
+            Verdict::Ignore(reason) => debug!(?reason, source = %rx.source, "DHCP ignored"),
+        }
+    }
+
+    /// One question to its reply, or to what has to happen before: a lease that is to be durable, an address that may be in use. Neither
+    /// is waited for here.
+    async fn answer(&self, query: Query, port: &Arc<Port>) {
         let now = self.sources.clock.now();
-        let found = match tokio::time::timeout(limits::LOOKUP, self.look_up(&query, &port.link)).await {
+        let Some((mut found, mut verdict)) = self.decide(&query, port, now).await else { return };
+        if let (Verdict::Answer(Response::Probe { ip }), Some(leases)) = (&verdict, &self.leases) {
+            // Nobody can be asked on this interface.
+            leases.clear(&found, *ip, query.mac);
+            let Some(again) = self.decide(&query, port, now).await else { return };
+            (found, verdict) = again;
+        }
+        match (verdict, &self.leases) {
+            (Verdict::Answer(Response::Commit(commit)), Some(leases)) => {
+                leases.write(self, Exchange { query, found, port: Arc::clone(port), commit }, now).await;
+            }
+            (verdict, _) => self.conclude(&query, &found, verdict, port, now).await,
+        }
+    }
+
+    /// The facts and what follows from them; `None` where they could not be had.
+    async fn decide(&self, query: &Query, port: &Port, now: Timestamp) -> Option<(Found, Verdict<Response>)> {
+        let found = match tokio::time::timeout(limits::LOOKUP, self.look_up(query, &port.link, now)).await {
             Ok(Ok(found)) => found,
             // Silence on the wire, and never "unknown machine": firmware asks again.
-            Ok(Err(error)) => return warn!(mac = %query.mac, %error, "DHCP not answered"),
+            Ok(Err(error)) => {
+                warn!(mac = %query.mac, %error, "DHCP not answered");
+                return None;
+            }
             Err(_) => {
-                return warn!(mac = %query.mac, reason = ?Reason::StoreAway, "DHCP not answered: look-ups took too long");
+                warn!(mac = %query.mac, reason = ?Reason::StoreAway, "DHCP not answered: look-ups took too long");
+                return None;
             }
         };
-        let facts = found.facts();
-        let verdict = respond(&query, &facts, &*self.sources.policy, &self.config.site, now);
-        for kind in events(&query, &facts, &verdict) {
+        let verdict = respond(query, &found.facts(), &*self.sources.policy, &self.config.site, now);
+        Some((found, verdict))
+    }
+
+    /// What was decided reaches the timeline, the boot sessions and the wire.
+    async fn conclude(
+        &self,
+        query: &Query,
+        found: &Found,
+        verdict: Verdict<Response>,
+        port: &Port,
+        now: Timestamp,
+    ) {
+        for kind in events(query, &found.facts(), &verdict) {
             self.sources.recorder.record(BootEvent { at: now, subject: Subject::Mac(query.mac), kind });
         }
-        self.tell_sessions(&query, &verdict, now);
+        self.tell_sessions(query, &verdict, now);
         let sending = match verdict {
             Verdict::Ignore(reason) => {
                 return debug!(mac = %query.mac, ?reason, message = ?query.message, "DHCP ignored");
@@ -165,6 +228,8 @@ impl Shell {
                 }
                 return debug!(mac = %query.mac, ?notice, "DHCP noted");
             }
+            // Both come here as what they led to.
+            Verdict::Answer(Response::Probe { .. } | Response::Commit(_)) => return,
             Verdict::Answer(Response::Send(sending)) => sending,
         };
         let reply = &sending.reply;
@@ -178,25 +243,35 @@ impl Shell {
         }
     }
 
-    async fn look_up(&self, query: &Query, link: &Link) -> Result<Found, SourceError> {
+    async fn look_up(&self, query: &Query, link: &Link, now: Timestamp) -> Result<Found, SourceError> {
         let hardware = self.sources.hardware.find(&HardwareKey::Mac(query.mac)).await?;
         let work = match &hardware {
             Some(hardware) => self.sources.work.work(hardware).await?,
             None => Work::Idle,
         };
+        let network = self.network(query, link).await?;
+        let lease = match (&network, &self.leases) {
+            (Some(network), Some(leases)) => {
+                leases.standing(self, query, hardware.as_deref(), network, now).await?
+            }
+            _ => None,
+        };
+        Ok(Found { hardware, network, work, lease })
+    }
+
+    async fn network(&self, query: &Query, link: &Link) -> Result<Option<Arc<Network>>, SourceError> {
         if !query.giaddr.is_unspecified() {
             let key = query.link.map_or(NetworkKey::Relay(query.giaddr), NetworkKey::Link);
-            let network = self.sources.networks.network(key).await?;
-            return Ok(Found { hardware, network, work });
+            return self.sources.networks.network(key).await;
         }
         // An interface may have addresses of several networks, or none of its own where the site's is reached through it.
         for &address in link.addresses.iter().chain(&self.config.site.addresses) {
             let network = self.sources.networks.network(NetworkKey::Interface(address)).await?;
             if network.is_some() {
-                return Ok(Found { hardware, network, work });
+                return Ok(network);
             }
         }
-        Ok(Found { hardware, network: None, work })
+        Ok(None)
     }
 
     /// Before the reply leaves: a machine asks for its script a millisecond after its ACK.
@@ -221,10 +296,12 @@ struct Found {
     hardware: Option<Arc<Hardware>>,
     network: Option<Arc<Network>>,
     work: Work,
+    lease: Option<Standing>,
 }
 
 impl Found {
     fn facts(&self) -> Facts<'_> {
-        Facts { hardware: self.hardware.as_deref(), network: self.network.as_deref(), work: &self.work }
+        let (hardware, network) = (self.hardware.as_deref(), self.network.as_deref());
+        Facts { hardware, network, work: &self.work, lease: self.lease }
     }
 }

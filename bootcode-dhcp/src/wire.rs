@@ -44,6 +44,7 @@ pub mod code {
     pub const TFTP_SERVER_NAME: u8 = 66;
     pub const BOOT_FILE_NAME: u8 = 67;
     pub const USER_CLASS: u8 = 77;
+    pub const RAPID_COMMIT: u8 = 80;
     pub const RELAY_AGENT: u8 = 82;
     pub const CLIENT_ARCH: u8 = 93;
     pub const CLIENT_MACHINE_ID: u8 = 97;

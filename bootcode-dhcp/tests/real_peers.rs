@@ -97,6 +97,7 @@ fn sources(world: &World, recorded: &Arc<Recorded>) -> Sources {
         work: declared,
         sessions: Arc::new(BootSessions::new()),
         policy: Arc::new(DefaultPolicy),
+        leases: None,
         recorder: recorded.clone(),
         clock: Arc::new(SystemClock),
     }

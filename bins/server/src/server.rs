@@ -248,6 +248,7 @@ fn dhcp_sources(control: &Control, policy: &Arc<dyn BootPolicy>) -> Sources {
         work: Arc::clone(&control.engine) as _,
         policy: Arc::clone(policy),
         sessions: Arc::clone(&control.sessions),
+        leases: Some(Arc::clone(&control.store)),
         recorder: Arc::clone(&control.recorder) as _,
         clock: Arc::clone(&control.clock),
     }

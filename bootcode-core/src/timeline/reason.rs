@@ -28,6 +28,14 @@ pub enum Reason {
     /// The machine has no address in this Network.
     #[error("the machine has no address in this Network")]
     NoAddress,
+    /// Another machine answers for the address, or said that it has it: a probe or the client's DECLINE found it.
+    #[error(
+        "another machine uses the address; give one of the two another address, or take it off this network"
+    )]
+    AddressInUse,
+    /// Every address of the pool is leased, reserved or in quarantine.
+    #[error("no address of the pool is free; widen `pool` in the Network, or shorten its `lease`")]
+    PoolExhausted,
     /// The client chose another DHCP server.
     #[error("the client chose another server")]
     OtherServer,

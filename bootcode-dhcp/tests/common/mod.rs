@@ -13,7 +13,7 @@ use bootcode_core::{
     timeline::BootEventKind,
 };
 use bootcode_dhcp::{
-    Facts, Packet, Response, RxMeta, Sending, ServerPort, Verdict, classify, code, events, respond,
+    Facts, Packet, Response, RxMeta, Sending, ServerPort, Standing, Verdict, classify, code, events, respond,
 };
 
 pub const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
@@ -204,6 +204,7 @@ pub struct World {
     pub hardware: Option<Hardware>,
     pub work: Work,
     pub site: Site,
+    pub lease: Option<Standing>,
 }
 
 impl World {
@@ -230,6 +231,7 @@ impl World {
             }),
             work: Work::Provision { workflow: "install-node-1".into() },
             site: site(),
+            lease: None,
         }
     }
 
@@ -258,15 +260,19 @@ impl World {
     }
 
     pub fn facts(&self) -> Facts<'_> {
-        Facts { hardware: self.hardware.as_ref(), network: self.network.as_ref(), work: &self.work }
+        Facts {
+            hardware: self.hardware.as_ref(),
+            network: self.network.as_ref(),
+            work: &self.work,
+            lease: self.lease,
+        }
     }
 
     pub fn text(&self, ask: &Ask) -> String {
         let (verdict, events) = self.ask(ask);
         let mut text = match verdict {
             Verdict::Ignore(reason) => format!("ignored: {reason:?}\n"),
-            Verdict::Answer(Response::Noted(notice)) => format!("noted: {notice:?}\n"),
-            Verdict::Answer(Response::Send(sending)) => sending_text(&sending),
+            Verdict::Answer(response) => response_text(&response),
         };
         for event in events {
             writeln!(text, "event {event:?}").unwrap();
@@ -277,6 +283,22 @@ impl World {
 
 pub fn site() -> Site {
     Site { addresses: vec![SERVER], http_port: 7080, disk_loader: false }
+}
+
+fn response_text(response: &Response) -> String {
+    match response {
+        Response::Noted(notice) => format!("noted: {notice:?}\n"),
+        Response::Send(sending) => sending_text(sending),
+        Response::Probe { ip } => format!("asks the wire who has {ip}\n"),
+        Response::Commit(commit) => {
+            let mut text = format!("writes {:?}\nthen {}", commit.change, response_text(&commit.then));
+            match &commit.otherwise {
+                Some(other) => text.push_str(&format!("without the store {}", response_text(other))),
+                None => text.push_str("without the store: silence\n"),
+            }
+            text
+        }
+    }
 }
 
 /// A reply, read back from its bytes.
