@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, worked};
 
 const GOOD: &str = r#"apiVersion: bootcode/v1
 kind: Network
@@ -409,7 +409,7 @@ fn ten_thousand_machines_are_read_in_some_seconds_even_unoptimised() {
     }
     let network =
         "apiVersion: bootcode/v1\nkind: Network\nmetadata: {name: lab}\nspec: {cidr: 10.0.0.0/16}\n";
-    let begun = std::time::Instant::now();
+    let begun = worked();
     let set = validate(
         &[("a.yaml", text.as_str()), ("b.yaml", network)],
         &[],
@@ -418,8 +418,8 @@ fn ten_thousand_machines_are_read_in_some_seconds_even_unoptimised() {
     )
     .unwrap();
     assert_eq!(set.len(), 10_001);
-    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
-    println!("{:?}", begun.elapsed());
+    assert!((worked() - begun).as_secs() < 30, "{:?}", worked() - begun);
+    println!("{:?}", worked() - begun);
 }
 
 proptest! {
