@@ -32,6 +32,9 @@ pub const OPEN: Duration = Duration::from_secs(10);
 /// Bytes of one chunk of an HTTP body: measured, larger chunks are no faster.
 #[cfg(feature = "http")]
 pub const HTTP_CHUNK_BYTES: usize = 1 << 20;
+/// Ranges of one request: installers and zsync-like tools ask for some tens; a header has room for thousands.
+#[cfg(feature = "http")]
+pub const HTTP_RANGES: usize = 64;
 /// Bytes of a file name before percent-decoding: every byte of a [`FileName`](bootcode_core::files::FileName) as `%xx`.
 #[cfg(feature = "http")]
 pub const HTTP_PATH_BYTES: usize = 3 * bootcode_core::limits::FILE_NAME_BYTES;

@@ -116,7 +116,9 @@ async fn ranges_are_served_from_files_and_memory() {
         ("bytes=1048570-2097160", 206, Some("bytes 1048570-2097160/5000000"), &file[1_048_570..2_097_161]),
         ("bytes=-5", 206, Some("bytes 4999995-4999999/5000000"), &file[LARGE - 5..]),
         ("bytes=4999990-99999999", 206, Some("bytes 4999990-4999999/5000000"), &file[LARGE - 10..]),
-        ("bytes=0-1,3-4", 200, None, &file[..]),
+        ("bytes=0-1,2-4", 206, Some("bytes 0-4/5000000"), &file[..5]),
+        ("bytes=0-1,9000000-", 206, Some("bytes 0-1/5000000"), &file[..2]),
+        ("bytes=0-1,4-3", 200, None, &file[..]),
         ("bytes=5000000-", 416, Some("bytes */5000000"), &[][..]),
     ] {
         let answer = bed.ask("GET", "/osie/vmlinuz-x86_64", &format!("Range: {range}\r\n")).await;
@@ -128,6 +130,34 @@ async fn ranges_are_served_from_files_and_memory() {
     assert_eq!((answer.status, &answer.body[..]), (206, &b"machine"[..]));
     let head = bed.ask("HEAD", "/files/hello", "Range: bytes=7-\r\n").await;
     assert_eq!((head.status, head.header("content-length")), (200, Some("14")), "a range is for GET");
+}
+
+#[tokio::test]
+async fn several_ranges_come_as_parts_of_one_body() {
+    let bed = bed().await;
+    let file = content(LARGE);
+    let answer = bed.ask("GET", "/osie/vmlinuz-x86_64", "Range: bytes=4999990-, 0-1,5-2000000\r\n").await;
+    assert_eq!((answer.status, answer.header("content-range")), (206, None));
+    assert_eq!(answer.header("content-length"), Some(&*answer.body.len().to_string()));
+    let content_type = answer.header("content-type").unwrap();
+    let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
+    let mut expected = Vec::new();
+    for (range, bytes) in
+        [("4999990-4999999", &file[LARGE - 10..]), ("0-1", &file[..2]), ("5-2000000", &file[5..2_000_001])]
+    {
+        let head = format!(
+            "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {range}/5000000\r\n\r\n"
+        );
+        expected.extend_from_slice(head.as_bytes());
+        expected.extend_from_slice(bytes);
+    }
+    expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    assert!(answer.body == expected, "{:?}", String::from_utf8_lossy(&answer.body[..200]));
+    let other = bed.ask("GET", "/osie/vmlinuz-x86_64", "Range: bytes=0-0,9-9\r\n").await;
+    assert!(
+        !other.header("content-type").unwrap().ends_with(boundary),
+        "no two answers have the same boundary"
+    );
 }
 
 #[tokio::test]

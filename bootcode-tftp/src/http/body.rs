@@ -1,6 +1,7 @@
 //! A file's bytes as the body of an answer.
 
 use std::{
+    collections::VecDeque,
     io,
     ops::Range,
     pin::Pin,
@@ -14,10 +15,28 @@ use tokio::task::JoinHandle;
 
 use crate::limits;
 
+/// What a body is made of.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// What stands between ranges.
+    Text(Bytes),
+    /// A range of the file, within it.
+    File(Range<u64>),
+}
+
+impl Piece {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.len() as u64,
+            Self::File(range) => range.end - range.start,
+        }
+    }
+}
+
 /// A range of a file, read in chunks from a blocking thread only when the connection has room for the next one.
 pub(super) struct FileBody {
     blob: Blob,
-    rest: Range<u64>,
+    pieces: VecDeque<Piece>,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
     done: Option<Done>,
 }
@@ -26,36 +45,34 @@ pub(super) struct FileBody {
 pub(super) type Done = Box<dyn FnOnce(Result<(), &io::Error>) + Send>;
 
 impl FileBody {
-    pub(super) fn new(blob: Blob, range: Range<u64>, done: Option<Done>) -> Self {
-        Self { blob, rest: range, reading: None, done }
+    pub(super) fn new(blob: Blob, pieces: Vec<Piece>, done: Option<Done>) -> Self {
+        let pieces = pieces.into_iter().filter(|piece| piece.len() > 0).collect();
+        Self { blob, pieces, reading: None, done }
     }
 
-    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        let wanted = (self.rest.end - self.rest.start).min(limits::HTTP_CHUNK_BYTES as u64) as usize; // bounded by the chunk
-        let offset = self.rest.start;
-        if let Body::Memory(bytes) = &self.blob.body {
-            let chunk = usize::try_from(offset).ok().filter(|start| start + wanted <= bytes.len());
-            return Poll::Ready(
-                chunk
-                    .map(|start| bytes.slice(start..start + wanted))
-                    .ok_or_else(|| io::ErrorKind::UnexpectedEof.into()),
-            );
+    /// Bytes that are still to come.
+    pub(super) fn len(&self) -> u64 {
+        self.pieces.iter().map(Piece::len).sum()
+    }
+
+    /// The next bytes, taken off the pieces; `None` at the end.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let Some(piece) = self.pieces.front_mut() else { return Poll::Ready(None) };
+        let bytes = match piece {
+            Piece::Text(text) => std::mem::take(text),
+            Piece::File(rest) => {
+                let bytes = match ready!(poll_chunk(&self.blob, rest, &mut self.reading, context)) {
+                    Ok(bytes) => bytes,
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                };
+                rest.start += bytes.len() as u64;
+                bytes
+            }
+        };
+        if piece.len() == 0 {
+            self.pieces.pop_front();
         }
-        let blob = &self.blob;
-        let reading = self.reading.get_or_insert_with(|| {
-            let blob = blob.clone();
-            tokio::task::spawn_blocking(move || {
-                let mut chunk = vec![0; wanted];
-                match blob.read_full(&mut chunk, offset)? {
-                    read if read == wanted => Ok(Bytes::from(chunk)),
-                    _ => Err(io::ErrorKind::UnexpectedEof.into()),
-                }
-            })
-        });
-        let chunk =
-            ready!(Pin::new(reading).poll(context)).unwrap_or_else(|failed| Err(io::Error::other(failed)));
-        self.reading = None;
-        Poll::Ready(chunk)
+        Poll::Ready(Some(Ok(bytes)))
     }
 
     fn finish(&mut self, result: Result<(), &io::Error>) {
@@ -63,6 +80,38 @@ impl FileBody {
             done(result);
         }
     }
+}
+
+/// The first bytes of what rests of a range, at most a chunk.
+fn poll_chunk(
+    blob: &Blob,
+    rest: &Range<u64>,
+    reading: &mut Option<JoinHandle<io::Result<Bytes>>>,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<Bytes>> {
+    let wanted = (rest.end - rest.start).min(limits::HTTP_CHUNK_BYTES as u64) as usize; // bounded by the chunk
+    let offset = rest.start;
+    if let Body::Memory(bytes) = &blob.body {
+        let chunk = usize::try_from(offset).ok().filter(|start| start + wanted <= bytes.len());
+        return Poll::Ready(
+            chunk
+                .map(|start| bytes.slice(start..start + wanted))
+                .ok_or_else(|| io::ErrorKind::UnexpectedEof.into()),
+        );
+    }
+    let job = reading.get_or_insert_with(|| {
+        let blob = blob.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut chunk = vec![0; wanted];
+            match blob.read_full(&mut chunk, offset)? {
+                read if read == wanted => Ok(Bytes::from(chunk)),
+                _ => Err(io::ErrorKind::UnexpectedEof.into()),
+            }
+        })
+    });
+    let chunk = ready!(Pin::new(job).poll(context)).unwrap_or_else(|failed| Err(io::Error::other(failed)));
+    *reading = None;
+    Poll::Ready(chunk)
 }
 
 impl hyper::body::Body for FileBody {
@@ -73,31 +122,24 @@ impl hyper::body::Body for FileBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if self.rest.is_empty() {
-            self.finish(Ok(()));
-            return Poll::Ready(None);
-        }
-        match ready!(self.poll_chunk(context)) {
-            Ok(chunk) => {
-                self.rest.start += chunk.len() as u64;
-                if self.rest.is_empty() {
-                    self.finish(Ok(()));
-                }
-                Poll::Ready(Some(Ok(Frame::data(chunk))))
-            }
-            Err(error) => {
-                self.rest.start = self.rest.end;
-                self.finish(Err(&error));
-                Poll::Ready(Some(Err(error)))
+        let next = ready!(self.poll_next(context));
+        match &next {
+            // hyper may not ask again after the last byte.
+            Some(Ok(_)) if !self.pieces.is_empty() => {}
+            None | Some(Ok(_)) => self.finish(Ok(())),
+            Some(Err(error)) => {
+                self.pieces.clear();
+                self.finish(Err(error));
             }
         }
+        Poll::Ready(next.map(|bytes| bytes.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        self.pieces.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.end - self.rest.start)
+        SizeHint::with_exact(self.len())
     }
 }

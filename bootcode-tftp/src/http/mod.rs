@@ -1,7 +1,8 @@
-//! Files over HTTP: GET and HEAD, one range, validators, always with a length, never redirected.
+//! Files over HTTP: GET and HEAD, ranges, validators, always with a length, never redirected.
 
 mod body;
 mod conditions;
+mod multipart;
 mod name;
 mod range;
 mod respond;
@@ -9,7 +10,7 @@ mod router;
 
 pub use conditions::{Conditions, Precondition};
 pub use name::{NameError, file_name};
-pub use range::{ByteRange, RangeError};
+pub use range::{ByteRanges, RangeError};
 pub use router::files_router;
 
 #[cfg(feature = "registry")]

@@ -9,9 +9,10 @@ use axum::{
 use bootcode_core::files::Blob;
 
 use super::{
-    body::{Done, FileBody},
+    body::{Done, FileBody, Piece},
     conditions::{Conditions, Precondition, http_date, quoted},
-    range::ByteRange,
+    multipart::Boundary,
+    range::ByteRanges,
 };
 
 /// Answers GET or HEAD with `blob`: 200, 206, 304, 412 or 416. `done` is told when the last byte of the file was handed over, or
@@ -44,26 +45,33 @@ pub(crate) fn respond(
     let asked = headers
         .get(header::RANGE)
         .filter(|_| method == Method::GET && conditions.range_is_of(&blob))
-        .and_then(|range| ByteRange::parse(range.to_str().ok()?));
-    let range = match asked.map(|range| range.of(blob.len)) {
-        None => 0..blob.len,
-        Some(Ok(range)) => {
+        .and_then(|range| ByteRanges::parse(range.to_str().ok()?));
+    let (content_type, pieces) = match asked.map(|ranges| ranges.of(blob.len)).transpose() {
+        Ok(None) => (content_type, vec![Piece::File(0..blob.len)]),
+        Ok(Some(ranges)) => {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            let value = format!("bytes {}-{}/{}", range.start, range.end - 1, blob.len);
-            set(&mut response, header::CONTENT_RANGE, &value);
-            range
+            if let [range] = &*ranges {
+                let value = format!("bytes {}-{}/{}", range.start, range.end - 1, blob.len);
+                set(&mut response, header::CONTENT_RANGE, &value);
+                (content_type, vec![Piece::File(range.clone())])
+            } else {
+                let boundary = Boundary::random();
+                let pieces = boundary.pieces(&ranges, &content_type, blob.len);
+                (boundary.content_type().unwrap_or(content_type), pieces)
+            }
         }
-        Some(Err(error)) => {
+        Err(error) => {
             *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
             set(&mut response, header::CONTENT_RANGE, &format!("bytes */{}", blob.len));
             return with_text(response, format!("{error}\n"));
         }
     };
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
+    let has_end = pieces.iter().any(|piece| matches!(piece, Piece::File(range) if range.end == blob.len));
+    let body = FileBody::new(blob, pieces, done.filter(|_| has_end));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     if method != Method::HEAD {
-        let done = done.filter(|_| range.end == blob.len);
-        *response.body_mut() = Body::new(FileBody::new(blob, range, done));
+        *response.body_mut() = Body::new(body);
     }
     response
 }
