@@ -14,6 +14,7 @@ mod dir;
 mod disk;
 mod documents;
 mod fresh;
+mod local_boot;
 mod machine;
 mod namespace;
 mod network;

@@ -17,7 +17,7 @@ use super::report::{self, Outcome, Report, Seconds};
 use super::server::{Server, Serves};
 use super::stages::{Console, Stage};
 use super::timeline::{self, Event, Milestones};
-use super::{disk, documents, fresh, network};
+use super::{disk, documents, fresh, local_boot, network};
 use crate::error::TaskError;
 use crate::interrupt::Interrupt;
 use crate::run::tail;
@@ -47,6 +47,7 @@ pub(crate) struct Lab<'a> {
     stage: Stage,
     finished: Option<Finished>,
     checks: Vec<&'static str>,
+    local_boot: Option<f64>,
 }
 
 /// What the server told when the main job was done: later checks may take its store away.
@@ -130,6 +131,7 @@ impl<'a> Lab<'a> {
             stage: Stage::Script,
             finished: None,
             checks: Vec::new(),
+            local_boot: None,
         })
     }
 
@@ -238,6 +240,11 @@ impl<'a> Lab<'a> {
             let held = fresh::check(self)?;
             self.checks.extend(held);
         }
+        // The last: the machine is left in the middle of its boot.
+        if self.flags.until.is_none() {
+            self.local_boot = Some(local_boot::check(self)?);
+            self.checks.push(local_boot::CHECK);
+        }
         Ok(())
     }
 
@@ -288,7 +295,11 @@ impl<'a> Lab<'a> {
             firmware: self.flags.firmware.name(),
             stage,
             cause,
-            seconds: Seconds { total, milestones: Milestones::of(&self.events, self.start) },
+            seconds: Seconds {
+                total,
+                milestones: Milestones::of(&self.events, self.start),
+                local_boot: self.local_boot,
+            },
             actions: report::actions(&finished.workflow),
             checks: self.checks.clone(),
         };

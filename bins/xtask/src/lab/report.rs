@@ -48,6 +48,8 @@ pub(crate) struct Seconds {
     /// To the milestones.
     #[serde(flatten)]
     pub milestones: Milestones,
+    /// Not from QEMU's start: from the first DISCOVER after a power cycle to the boot loader on the disk, without work.
+    pub local_boot: Option<f64>,
 }
 
 /// The keys of an action that belong into the report, of a workflow document with its status.
@@ -72,7 +74,7 @@ mod tests {
             firmware: "bios",
             stage: Some("osie".into()),
             cause: Some("silence".into()),
-            seconds: Seconds { total: 1.5, milestones: Milestones::default() },
+            seconds: Seconds { total: 1.5, milestones: Milestones::default(), local_boot: None },
             actions: actions(&json!({"status": {"actions": [{
                 "name": "a", "image": "a:v1", "attempt": 1, "state": "Running", "seconds": null, "log": "x"
             }]}})),
@@ -83,7 +85,7 @@ mod tests {
             json!({
                 "result": "failed", "machine": "node-1", "firmware": "bios", "stage": "osie", "cause": "silence",
                 "seconds": {"total": 1.5, "to_nbp": null, "to_osie": null, "to_first_action": null,
-                            "to_installed": null, "to_phone_home": null},
+                            "to_installed": null, "to_phone_home": null, "local_boot": null},
                 "actions": [{"name": "a", "image": "a:v1", "attempt": 1, "state": "Running", "seconds": null}],
                 "checks": [],
             })
