@@ -9,7 +9,7 @@
 //!
 //! [`classify`] and [`respond`] decide and do nothing else: no socket, no clock. [`DhcpServer`] is the shell around them. What a machine
 //! boots is asked of a [`BootPolicy`](bootcode_core::policy::BootPolicy); where machines, networks and work come from are traits too.
-//! No type of the codec appears here.
+//! No type of the codec appears here. Beside it, where a Network says `noIpv6Router`, `solicitation` ends iPXE's search for an IPv6 router.
 //!
 //! ```
 //! use bootcode_dhcp::{Packet, RxMeta, ServerPort, Verdict, classify};
@@ -31,6 +31,7 @@ mod record;
 mod reply;
 mod responder;
 mod server;
+mod solicitation;
 mod wire;
 
 pub use boot::{Boot, Onward};

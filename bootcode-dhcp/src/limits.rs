@@ -26,6 +26,10 @@ pub const LEASE_MAX_S: u64 = 0xffff_fffe;
 pub const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
 /// How long look-ups may take. They come from memory; anything slower is a source that is away, and firmware asks again.
 pub const LOOKUP: Duration = Duration::from_millis(500);
+/// Bytes of a router solicitation that are read: its header and one option are 16; longer ones are of no machine that boots.
+pub const SOLICITATION_MAX_BYTES: usize = 256;
+/// How often documents are asked whether router solicitations are to be answered: an apply takes effect within a boot.
+pub const SOLICITATION_LOOK: Duration = Duration::from_secs(2);
 /// Pause after a failed receive, so that an interface that is down costs nothing.
 pub const RECEIVE_RETRY: Duration = Duration::from_millis(200);
 /// How long an offered address is held for its machine. EDK2 collects offers for 4 to 32 s before it asks for one (its windows double),

@@ -5,6 +5,7 @@ mod frame;
 mod leases;
 mod link;
 mod socket;
+mod solicit;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -116,6 +117,14 @@ impl DhcpServer {
         if let Some(writer) = self.writer {
             let (shell, cancel) = (Arc::clone(&self.shell), cancel.clone());
             tasks.spawn(async move { cancel.run_until_cancelled(writer.run(shell)).await });
+        }
+        for port in &self.ports {
+            if port.number == ServerPort::Dhcp {
+                let (link, shell, cancel) = (Arc::clone(&port.link), Arc::clone(&self.shell), cancel.clone());
+                tasks.spawn(async move {
+                    cancel.run_until_cancelled(solicit::serve(&link, &shell.sources)).await
+                });
+            }
         }
         for port in self.ports {
             let (shell, cancel) = (Arc::clone(&self.shell), cancel.clone());

@@ -6,118 +6,23 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "common/peers.rs"]
+mod peers;
 
 use std::{
-    collections::BTreeMap,
-    io::Write as _,
-    net::Ipv4Addr,
-    os::unix::fs::OpenOptionsExt as _,
-    process::Command,
-    sync::{Arc, Mutex},
+    collections::BTreeMap, io::Write as _, net::Ipv4Addr, os::unix::fs::OpenOptionsExt as _,
+    process::Command, sync::Arc,
 };
 
-use async_trait::async_trait;
-use bootcode_core::{
-    clock::SystemClock,
-    document::{DhcpMode, Hardware, Network},
-    policy::DefaultPolicy,
-    session::BootSessions,
-    source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, Work, WorkSource},
-    timeline::{BootEvent, BootRecorder},
-};
-use bootcode_dhcp::{BindError, DhcpConfig, DhcpServer, Sources, interface_addresses};
-use common::{MAC, NODE, SERVER, World};
-use tokio_util::sync::CancellationToken;
-
-struct Declared(World);
-
-#[async_trait]
-impl HardwareSource for Declared {
-    async fn find(&self, key: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
-        Ok(self.0.hardware.clone().filter(|_| *key == HardwareKey::Mac(MAC)).map(Arc::new))
-    }
-}
-
-#[async_trait]
-impl NetworkSource for Declared {
-    async fn network(&self, key: NetworkKey) -> Result<Option<Arc<Network>>, SourceError> {
-        Ok(self.0.network.clone().filter(|_| key == NetworkKey::Interface(SERVER)).map(Arc::new))
-    }
-}
-
-#[async_trait]
-impl WorkSource for Declared {
-    async fn work(&self, _: &Hardware) -> Result<Work, SourceError> {
-        Ok(self.0.work.clone())
-    }
-}
-
-#[derive(Default)]
-struct Recorded(Mutex<Vec<String>>);
-
-impl BootRecorder for Recorded {
-    fn record(&self, event: BootEvent) {
-        self.0.lock().unwrap().push(event.kind.name().to_owned());
-    }
-}
-
-fn run(program: &str, args: &str) {
-    let status = Command::new(program).args(args.split(' ')).status();
-    let status = status.unwrap_or_else(|error| panic!("{program}: {error}: install iproute2 and busybox"));
-    assert!(status.success(), "{program} {args}: {status}");
-}
-
-/// Runs `body` on a thread that has a network namespace of its own, with a veth pair `srv0` and `cli0`.
-fn on_a_wire(body: impl FnOnce() + Send + 'static) {
-    if std::env::var_os("BOOTCODE_REAL_PEERS").is_none_or(|value| value != "1") {
-        eprintln!("not run: BOOTCODE_REAL_PEERS is not 1");
-        return;
-    }
-    let wire = move || {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("a network namespace: run as root");
-        run("ip", "link set lo up");
-        run("ip", &format!("link add srv0 type veth peer name cli0 address {MAC}"));
-        run("ip", &format!("address add {SERVER}/24 dev srv0"));
-        run("ip", "link set srv0 up");
-        run("ip", "link set cli0 up");
-        body();
-    };
-    std::thread::spawn(wire).join().unwrap();
-}
-
-fn config() -> DhcpConfig {
-    DhcpConfig { interfaces: vec!["srv0".into()], site: common::site() }
-}
-
-fn sources(world: &World, recorded: &Arc<Recorded>) -> Sources {
-    let declared = Arc::new(Declared(world.clone()));
-    Sources {
-        hardware: declared.clone(),
-        networks: declared.clone(),
-        work: declared,
-        sessions: Arc::new(BootSessions::new()),
-        policy: Arc::new(DefaultPolicy),
-        leases: None,
-        recorder: recorded.clone(),
-        clock: Arc::new(SystemClock),
-    }
-}
+use bootcode_core::document::DhcpMode;
+use bootcode_dhcp::{BindError, DhcpConfig, DhcpServer, interface_addresses};
+use common::{NODE, SERVER, World};
+use peers::{config, on_a_wire, served, sources};
 
 /// Serves `world` while a `udhcpc` asks; what it got by name, or `None` where nobody answered; and the timeline.
 fn lease(world: &World, args: &str) -> (Option<BTreeMap<String, String>>, Vec<String>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let recorded = Arc::new(Recorded::default());
-        let server = DhcpServer::bind(config(), sources(world, &recorded)).await.unwrap();
-        let cancel = CancellationToken::new();
-        let serving = tokio::spawn(server.run(cancel.clone()));
-        let args = args.to_owned();
-        let got = tokio::task::spawn_blocking(move || udhcpc(&args)).await.unwrap();
-        cancel.cancel();
-        serving.await.unwrap();
-        let events = recorded.0.lock().unwrap().clone();
-        (got, events)
-    })
+    let args = args.to_owned();
+    served(world, move || udhcpc(&args))
 }
 
 fn udhcpc(args: &str) -> Option<BTreeMap<String, String>> {

@@ -135,6 +135,10 @@ pub struct Dhcp {
     /// Options by their numbers; a machine's own go before them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<DhcpOption>,
+    /// There is no IPv6 router here, and the server says so to each known machine that looks for one: iPXE, else, waits about 15 s in
+    /// each boot, and systemd-networkd 12 s. It sends a router advertisement of lifetime 0, without a prefix, to that machine alone.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub no_ipv6_router: bool,
     /// The 802.1Q tag that boot loaders are told to use (PXE sub-option 116 of option 43).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
