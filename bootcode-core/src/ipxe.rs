@@ -61,6 +61,17 @@ pub fn chain(url: &str) -> Result<String, UnsafeValue> {
     Ok(format!("#!ipxe\n:again\nchain --replace {url} ||\n{again}\ngoto again\n"))
 }
 
+/// The script that leads an iPXE to its machine's: DHCP first, so that the server knows who asks. It ends: a machine that nobody declared goes
+/// on with its boot order after the second refusal.
+#[must_use]
+pub fn autoexec(base_url: &str) -> String {
+    let chain = format!("chain --replace {base_url}/ipxe/script/${{netX/mac}}/auto.ipxe ||");
+    let failed = "echo Bootcode: no script for ${netX/mac}, see the server's timeline";
+    format!(
+        "#!ipxe\ndhcp || goto failed\n{chain}\nsleep {RETRY_SECONDS}\n{chain}\n:failed\n{failed}\nexit 1\n"
+    )
+}
+
 /// The script that leaves iPXE, so that the firmware goes on with the next entry of its boot order.
 ///
 /// UEFI's boot manager goes on only after an error, BIOS after any return; `exit 1` serves both.
@@ -105,6 +116,33 @@ mod tests {
         sleep 10
         chain --replace http://192.168.99.1:7080/ipxe/script/52:54:00:00:00:01/auto.ipxe || goto failed
         ");
+    }
+
+    #[test]
+    fn an_ipxe_without_a_script_is_led_to_its_machines_and_gives_up_at_last() {
+        insta::assert_snapshot!(autoexec("http://192.168.99.1:7080"), @r"
+        #!ipxe
+        dhcp || goto failed
+        chain --replace http://192.168.99.1:7080/ipxe/script/${netX/mac}/auto.ipxe ||
+        sleep 10
+        chain --replace http://192.168.99.1:7080/ipxe/script/${netX/mac}/auto.ipxe ||
+        :failed
+        echo Bootcode: no script for ${netX/mac}, see the server's timeline
+        exit 1
+        ");
+    }
+
+    #[test]
+    fn a_script_elsewhere_is_tried_until_it_is_there() {
+        insta::assert_snapshot!(chain("http://boot.example/a.ipxe").unwrap(), @r"
+        #!ipxe
+        :again
+        chain --replace http://boot.example/a.ipxe ||
+        echo Bootcode: http://boot.example/a.ipxe could not be loaded
+        sleep 10
+        goto again
+        ");
+        assert!(chain("http://boot.example/a.ipxe\nshell").is_err());
     }
 
     #[test]

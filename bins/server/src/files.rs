@@ -23,7 +23,11 @@ pub(crate) struct MachineFiles {
 ///
 /// # Errors
 /// [`ServerError::Path`] names the key.
-pub(crate) fn open(config: &Config, rendered: Rendered) -> Result<MachineFiles, ServerError> {
+pub(crate) fn open(
+    config: &Config,
+    rendered: Rendered,
+    autoexec: Autoexec,
+) -> Result<MachineFiles, ServerError> {
     let mut files = Chain::new();
     for path in &config.files {
         if let Some(dir) = open_dir(config, "files", path)? {
@@ -43,12 +47,15 @@ pub(crate) fn open(config: &Config, rendered: Rendered) -> Result<MachineFiles, 
     }
     // An NBP that a document names, such as a signed shim, and what that loads next to itself.
     http = http.with_prefix("ipxe/binary", Arc::clone(&files));
+    // Last, so that a file of that name goes before it.
+    let autoexec: Arc<dyn FileSource> = Arc::new(autoexec);
+    http = http.with_prefix("ipxe/binary", Arc::clone(&autoexec));
     if let Some(osie) = open_dir(config, "osie", &config.osie)? {
         http = http.with_prefix("osie", Arc::clone(&osie));
         // Not its kernel, which iPXE fetches by HTTP: DISK_LOADER, for UEFI's PXE client.
         tftp = tftp.with_prefix("osie", osie);
     }
-    tftp = tftp.with(rendered).with(Arc::clone(&files));
+    tftp = tftp.with(rendered).with(Arc::clone(&files)).with(autoexec);
     Ok(MachineFiles { http: Arc::new(http), tftp: Arc::new(tftp), files })
 }
 

@@ -6,7 +6,7 @@ use axum::Router;
 use bootcode_api::{operator, worker};
 use bootcode_core::{
     boot::Site,
-    files::{Rendered, RenderedParts},
+    files::{Autoexec, Rendered, RenderedParts},
     policy::{BootPolicy, DefaultPolicy},
     secret::SecretSource,
     source::HardwareSource,
@@ -125,7 +125,7 @@ impl Server {
             http_port: listen.port(),
             disk_loader: files::has_disk_loader(&config),
         };
-        let files = files::open(&config, rendered(&control, &site, &policy))?;
+        let files = files::open(&config, rendered(&control, &site, &policy), autoexec(&control, &site))?;
 
         let dhcp = DhcpServer::bind(
             DhcpConfig { interfaces: config.interfaces.clone(), site: site.clone() },
@@ -224,6 +224,10 @@ async fn supervise(mut tasks: JoinSet<&'static str>, cancel: CancellationToken) 
         }
     }
     result
+}
+
+fn autoexec(control: &Control, site: &Site) -> Autoexec {
+    Autoexec::new(Arc::clone(&control.snapshot) as _, site.clone())
 }
 
 fn rendered(control: &Control, site: &Site, policy: &Arc<dyn BootPolicy>) -> Rendered {

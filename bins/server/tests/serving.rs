@@ -190,6 +190,9 @@ fn machines_and_operators_get_what_is_theirs() {
         for (path, status, body) in [
             ("/healthz", 200, ""),
             ("/files/a.txt", 200, "hello"),
+            ("/ipxe/binary/a.txt", 200, "hello"),
+            ("/ipxe/binary/../a.txt", 400, ""),
+            ("/ipxe/binary/autoexec.ipxe", 200, "/ipxe/script/${netX/mac}/auto.ipxe"),
             ("/files/none", 404, "there is no file"),
             ("/files/../secret", 400, ""),
             ("/files/%2e%2e/secret", 400, ""),

@@ -1,5 +1,6 @@
 //! Files for machines, whatever the protocol that carries them.
 
+mod autoexec;
 mod blob;
 mod chain;
 #[cfg(feature = "engine")]
@@ -8,6 +9,7 @@ mod memory;
 mod name;
 mod rendered;
 
+pub use autoexec::Autoexec;
 pub use blob::{Blob, Body, ReadAt};
 pub use chain::Chain;
 #[cfg(feature = "engine")]
