@@ -24,6 +24,22 @@ pub enum HardwareKey {
     Name(String),
     /// Option 97 (RFC 4578 2.3): the SMBIOS UUID.
     MachineId([u8; 16]),
+    /// The switch port that it asks from.
+    Circuit(CircuitKey),
+}
+
+/// What a relay agent says of the port that it heard a machine on (RFC 3046).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CircuitKey {
+    /// `giaddr`.
+    pub relay: Ipv4Addr,
+    /// Agent Circuit ID, sub-option 1.
+    pub circuit_id: Option<Vec<u8>>,
+    /// Agent Remote ID, sub-option 2.
+    pub remote_id: Option<Vec<u8>>,
+    /// The address that asks, which no Hardware has. The machine that is answered has it at the interface of that port, and is found by it
+    /// from then on.
+    pub mac: MacAddr,
 }
 
 /// How a network is asked for.

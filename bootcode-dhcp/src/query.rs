@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use bootcode_core::{mac::MacAddr, timeline::Reason};
+use bootcode_core::{mac::MacAddr, source::CircuitKey, timeline::Reason};
 
 use crate::{
     client::BootClient,
@@ -142,6 +142,15 @@ impl Query {
         }
     }
 
+    /// The switch port that a relay agent heard it on. Without a relay agent option 82 is the client's own word, and not believed.
+    #[must_use]
+    pub fn circuit(&self) -> Option<CircuitKey> {
+        let data = self.relay_agent.as_deref().filter(|_| !self.giaddr.is_unspecified())?;
+        let id = |code| sub_option(data, code).filter(|id| !id.is_empty()).map(<[u8]>::to_vec);
+        let key = CircuitKey { relay: self.giaddr, circuit_id: id(1), remote_id: id(2), mac: self.mac };
+        (key.circuit_id.is_some() || key.remote_id.is_some()).then_some(key)
+    }
+
     /// Whether the client wants this option: it asked for it, or asked for nothing in particular.
     #[must_use]
     pub fn wants(&self, code: u8) -> bool {
@@ -217,11 +226,16 @@ fn message(packet: &Packet<'_>, port: ServerPort) -> Result<Message, Reason> {
 }
 
 /// Sub-option 5 of option 82 (RFC 3527 3).
-fn link_selection(mut data: &[u8]) -> Option<Ipv4Addr> {
+fn link_selection(data: &[u8]) -> Option<Ipv4Addr> {
+    <[u8; 4]>::try_from(sub_option(data, 5)?).ok().map(Ipv4Addr::from)
+}
+
+/// A sub-option of option 82 (RFC 3046 2.0).
+fn sub_option(mut data: &[u8], wanted: u8) -> Option<&[u8]> {
     while let [code, length, tail @ ..] = data {
         let (value, rest) = tail.split_at_checked(usize::from(*length))?;
-        if *code == 5 {
-            return <[u8; 4]>::try_from(value).ok().map(Ipv4Addr::from);
+        if *code == wanted {
+            return Some(value);
         }
         data = rest;
     }
@@ -313,6 +327,21 @@ mod tests {
     }
 
     #[test]
+    fn a_relay_agents_port_is_read_and_its_faults_are_not_followed() {
+        let relayed = |data: &[u8]| match ask(1, &[(82, data)], [0; 4], |bytes| {
+            bytes[24..28].copy_from_slice(&A)
+        }) {
+            Verdict::Answer(query) => query.circuit().map(|key| (key.relay, key.circuit_id, key.remote_id)),
+            Verdict::Ignore(reason) => panic!("{reason}"),
+        };
+        let a = Ipv4Addr::from(A);
+        assert_eq!(relayed(&[1, 1, 7, 2, 2, 8, 9]), Some((a, Some(vec![7]), Some(vec![8, 9]))));
+        assert_eq!(relayed(&[2, 1, 8]), Some((a, None, Some(vec![8]))));
+        assert_eq!(relayed(&[1, 0, 5, 4, 10, 0, 0, 1]), None);
+        assert_eq!(relayed(&[1, 9, 7]), None);
+    }
+
+    #[test]
     fn sizes_and_links_are_read_with_tolerance() {
         let query = |options: &[(u8, &[u8])]| match ask(1, options, [0; 4], |_| ()) {
             Verdict::Answer(query) => query,
@@ -325,6 +354,8 @@ mod tests {
         }
         assert_eq!(query(&[(82, &[1, 1, 7, 5, 4, 10, 0, 0, 1])]).link, Some(Ipv4Addr::from(A)));
         assert_eq!(query(&[(82, &[5, 9, 10])]).link, None);
+        // What a client says of its own port, without a relay agent.
+        assert_eq!(query(&[(82, &[1, 1, 7])]).circuit(), None);
         assert_eq!(query(&[(118, &B)]).link, Some(Ipv4Addr::from(B)));
     }
 }

@@ -253,7 +253,10 @@ impl Shell {
     }
 
     async fn look_up(&self, query: &Query, link: &Link, now: Timestamp) -> Result<Found, SourceError> {
-        let hardware = self.sources.hardware.find(&HardwareKey::Mac(query.mac)).await?;
+        let mut hardware = self.sources.hardware.find(&HardwareKey::Mac(query.mac)).await?;
+        if let (None, Some(circuit)) = (&hardware, query.circuit()) {
+            hardware = self.sources.hardware.find(&HardwareKey::Circuit(circuit)).await?;
+        }
         let work = match &hardware {
             Some(hardware) => self.sources.work.work(hardware).await?,
             None => Work::Idle,

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use bootcode_core::{
     boot::DISK_LOADER,
-    files::{Chain, Dir, FileSource, Rendered},
+    files::{Autoexec, Chain, Dir, FileSource, Rendered},
 };
 
 use crate::{config::Config, error::ServerError};

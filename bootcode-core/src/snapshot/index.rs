@@ -10,10 +10,11 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use smol_str::SmolStr;
 
+use super::ports::Ports;
 use crate::{
     document::{Document, Hardware, Kind, Network, merge},
     mac::MacAddr,
-    source::HardwareKey,
+    source::{CircuitKey, HardwareKey, SourceError},
     store::Key,
 };
 
@@ -32,6 +33,7 @@ pub(super) struct Index {
     by_ip: HashMap<Ipv4Addr, Arc<Hardware>>,
     /// In the order of option 97: nothing is written out to look one up.
     by_uuid: HashMap<[u8; 16], Arc<Hardware>>,
+    ports: Ports,
 }
 
 impl Index {
@@ -84,12 +86,19 @@ impl Index {
 
     pub(super) fn hardware(&self, key: &HardwareKey) -> Option<Arc<Hardware>> {
         match key {
-            HardwareKey::Mac(mac) => self.by_mac.get(mac).cloned(),
+            HardwareKey::Mac(mac) => self.by_mac.get(mac).or_else(|| self.ports.learned(*mac)).cloned(),
             HardwareKey::Ip(IpAddr::V4(ip)) => self.by_ip.get(ip).cloned(),
             HardwareKey::Ip(IpAddr::V6(_)) => None,
             HardwareKey::Name(name) => self.machines.get(name.as_str()).cloned(),
             HardwareKey::MachineId(id) => self.by_uuid.get(id).cloned(),
+            HardwareKey::Circuit(key) => self.ports.learned(key.mac).cloned(),
         }
+    }
+
+    /// The machine behind a switch port.
+    pub(super) fn at_port(&mut self, key: &CircuitKey) -> Result<Option<Arc<Hardware>>, SourceError> {
+        let Self { ports, machines, .. } = self;
+        ports.learn(key, |name| machines.get(name).cloned())
     }
 
     /// The narrowest network that contains the address.
@@ -127,11 +136,13 @@ impl Index {
         if let Some(uuid) = declared_uuid(&hardware) {
             self.by_uuid.insert(uuid, Arc::clone(&hardware));
         }
+        self.ports.put(&hardware);
         self.machines.insert(name.into(), hardware);
     }
 
     fn forget(&mut self, name: &str) {
         let Some(hardware) = self.machines.remove(name) else { return };
+        self.ports.forget(&hardware);
         if let Some(uuid) = declared_uuid(&hardware)
             && self.by_uuid.get(&uuid).is_some_and(|other| other.name == name)
         {

@@ -4,6 +4,7 @@ mod follow;
 #[cfg(test)]
 mod follow_tests;
 mod index;
+mod ports;
 #[cfg(test)]
 mod tests;
 
@@ -104,7 +105,11 @@ fn change_index(index: &mut Index, change: &Change) {
 #[async_trait]
 impl HardwareSource for Snapshot {
     async fn find(&self, key: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
-        Ok(self.read(|index| index.hardware(key)))
+        match key {
+            // Learns, so it is asked for one whom nobody knows by its address.
+            HardwareKey::Circuit(circuit) => self.write(|index| index.at_port(circuit)),
+            key => Ok(self.read(|index| index.hardware(key))),
+        }
     }
 }
 

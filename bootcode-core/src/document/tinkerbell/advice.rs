@@ -6,7 +6,7 @@ use serde_json::Value;
 pub(super) type Advice = (&'static str, &'static str);
 
 const TEMPLATES_ONLY: &str = "nothing but templates sees it";
-const SCRIPT: &str = "machines get the server's own script, which boots OSIE or the disk: write what a kernel should be told in `kernelParams`";
+const SCRIPT: &str = "write it as `netboot.ipxe.url` of the interface that boots";
 const OSIE: &str =
     "the server has one OSIE for all machines: name it as `osie` in the server's configuration";
 const BOOT_FILE: &str =
@@ -25,20 +25,16 @@ pub(super) const HARDWARE: &[Advice] = &[
     ("tinkVersion", "remove it"),
     ("interfaces[].isoboot", "machines boot from the network, not from an ISO"),
     ("interfaces[].dhcp.vlan_id", "tag at the switch, and serve the VLAN with an interface of its own"),
-    (
-        "interfaces[].dhcp.classless_static_routes",
-        "DHCP gives the default route only: write others in `userData`",
-    ),
     ("interfaces[].dhcp.tftp_server_name", BOOT_FILE),
     ("interfaces[].dhcp.boot_file_name", BOOT_FILE),
-    ("interfaces[].netboot.ipxe.url", SCRIPT),
-    ("interfaces[].netboot.ipxe.contents", SCRIPT),
-    ("interfaces[].netboot.ipxe.binary", BOOT_FILE),
     ("interfaces[].netboot.osie.baseURL", OSIE),
     ("interfaces[].netboot.osie.kernel", OSIE),
     ("interfaces[].netboot.osie.initrd", OSIE),
     ("interfaces[].netboot.pxelinux", "U-Boot's configuration is not served"),
-    ("interfaces[].netboot.rpi", "a Raspberry Pi's own network boot is not served"),
+    (
+        "interfaces[].netboot.rpi",
+        "a Raspberry Pi's loader gets its files, `config.txt` among them, from the server's `files:`",
+    ),
     ("metadata.state", TEMPLATES_ONLY),
     ("metadata.bonding_mode", "bonds are not configured: write them in `userData`"),
     ("metadata.manufacturer", TEMPLATES_ONLY),

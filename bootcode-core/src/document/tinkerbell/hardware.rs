@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     claim::{Claim, claim},
+    netboot,
     reading::Reading,
     storage::storage,
     types::{Dhcp, Hardware, Interface, Netboot},
@@ -33,6 +34,7 @@ pub(super) fn hardware(
     machine(&mut spec, &read, reading);
     host_name(&mut spec, theirs, &read, reading);
     kernel_args(&mut spec, &read, reading);
+    netboot::netboot(&mut spec, &read, reading);
     instance(&mut spec, theirs, reading);
     if let Some(storage) = storage(theirs, reading) {
         spec.insert("storage".to_owned(), storage);
@@ -90,6 +92,10 @@ fn one_interface(
     let mut value = json!({"id": id, "mac": mac, "netboot": netboot});
     if let Some(claim) = &claimed {
         value["ip"] = claim.address.to_string().into();
+    }
+    if let Some(routes) = netboot::routes(dhcp, &format!("{theirs}.dhcp"), reading) {
+        value["dhcpOptions"] = routes;
+        reading.paths.add(format!("{ours}.dhcpOptions"), format!("{theirs}.dhcp.classless_static_routes"));
     }
     Some((value, claimed))
 }

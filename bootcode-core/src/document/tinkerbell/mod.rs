@@ -12,6 +12,7 @@ mod advice;
 mod claim;
 mod derive;
 mod hardware;
+mod netboot;
 mod paths;
 mod read;
 mod reading;
