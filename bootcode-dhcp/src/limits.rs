@@ -62,3 +62,15 @@ pub const LEASE_RETRY: Duration = Duration::from_secs(1);
 pub const LEASE_SWEEP: Duration = Duration::from_secs(3600);
 /// Times that a batch is tried where another writer was first, or the answer was lost.
 pub const LEASE_TRIES: u32 = 3;
+/// Addresses that are asked about at once on one interface: 10,000 machines that power on together, and half as many again.
+pub const PROBES: usize = 16_384;
+/// When a probe is repeated, in case it was lost.
+pub const PROBE_AGAIN: Duration = Duration::from_millis(100);
+/// How long the wire may take to say who has an address. The shortest wait of firmware for its first offer is 1 s.
+pub const PROBE_WAIT: Duration = Duration::from_millis(300);
+/// Addresses that are found in use for one question before its client has to ask again.
+pub const PROBE_TRIES: u32 = 8;
+/// Bytes of an ARP frame or an echo that are looked at.
+pub const PROBE_BYTES: usize = 128;
+/// Frames that are taken before timers are looked at again.
+pub const PROBES_HEARD: usize = 256;

@@ -1,13 +1,17 @@
 //! The shell: sockets, look-ups, and one trunk from a packet to its reply.
 
+mod arp;
+mod echo;
 mod error;
 mod frame;
 mod leases;
 mod link;
+mod probe;
 mod socket;
 mod solicit;
 
 use std::{
+    collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
 };
@@ -22,7 +26,7 @@ use bootcode_core::{
     store::Store,
     timeline::{BootEvent, BootRecorder, Reason, Subject},
 };
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -30,6 +34,7 @@ pub use self::{error::BindError, link::interface_addresses};
 use self::{
     leases::{Exchange, Leases, Writer},
     link::Link,
+    probe::{Doubt, Doubts, Prober},
     socket::Port,
 };
 use crate::{
@@ -48,6 +53,9 @@ pub struct DhcpConfig {
     pub interfaces: Vec<String>,
     /// How machines reach us: options 54 and 66, `siaddr`, and what boot files and scripts are named by.
     pub site: Site,
+    /// Whether the wire is asked who has an address of a pool before it is offered (RFC 2131 4.4.1). Without it first offers leave 300 ms
+    /// earlier, and an address that somebody took by hand is given to a second machine.
+    pub probe: bool,
 }
 
 /// Where facts come from and events go to.
@@ -76,6 +84,7 @@ pub struct DhcpServer {
     ports: Vec<Arc<Port>>,
     shell: Arc<Shell>,
     writer: Option<Writer>,
+    probers: Vec<Prober>,
 }
 
 impl DhcpServer {
@@ -108,7 +117,16 @@ impl DhcpServer {
             }
             None => (None, None),
         };
-        Ok(Self { ports, shell: Arc::new(Shell { config, sources, leases }), writer })
+        let (mut doubts, mut probers) = (HashMap::new(), Vec::new());
+        for port in
+            ports.iter().filter(|port| port.number == ServerPort::Dhcp && config.probe && leases.is_some())
+        {
+            if let Some((sender, prober)) = Prober::open(&port.link) {
+                doubts.insert(port.link.name.clone(), sender);
+                probers.push(prober);
+            }
+        }
+        Ok(Self { ports, shell: Arc::new(Shell { config, sources, leases, doubts }), writer, probers })
     }
 
     /// Serves until cancelled, then returns with every task ended.
@@ -125,6 +143,10 @@ impl DhcpServer {
                     cancel.run_until_cancelled(solicit::serve(&link, &shell.sources)).await
                 });
             }
+        }
+        for prober in self.probers {
+            let (shell, cancel) = (Arc::clone(&self.shell), cancel.clone());
+            tasks.spawn(async move { cancel.run_until_cancelled(prober.run(shell)).await });
         }
         for port in self.ports {
             let (shell, cancel) = (Arc::clone(&self.shell), cancel.clone());
@@ -143,6 +165,8 @@ struct Shell {
     config: DhcpConfig,
     sources: Sources,
     leases: Option<Arc<Leases>>,
+    /// By interface; one that is missing cannot be asked.
+    doubts: HashMap<String, Doubts>,
 }
 
 impl Shell {
@@ -172,19 +196,25 @@ impl Shell {
             }
         };
         match classify(&packet, rx) {
-            Verdict::Answer(query) => self.answer(query, port).await,
+            Verdict::Answer(query) => self.answer(query, port, 0).await,
             Verdict::Ignore(reason) => debug!(?reason, source = %rx.source, "DHCP ignored"),
         }
     }
 
     /// One question to its reply, or to what has to happen before: a lease that is to be durable, an address that may be in use. Neither
     /// is waited for here.
-    async fn answer(&self, query: Query, port: &Arc<Port>) {
+    async fn answer(&self, query: Query, port: &Arc<Port>, tried: u32) {
         let now = self.sources.clock.now();
         let Some((mut found, mut verdict)) = self.decide(&query, port, now).await else { return };
         if let (Verdict::Answer(Response::Probe { ip }), Some(leases)) = (&verdict, &self.leases) {
-            // Nobody can be asked on this interface.
-            leases.clear(&found, *ip, query.mac);
+            let ip = *ip;
+            match self.doubts.get(&port.link.name) {
+                Some(doubts) => {
+                    let doubt = Doubt { query, found, port: Arc::clone(port), ip, tried };
+                    return self.doubt(doubts, doubt, now).await;
+                }
+                None => leases.clear(&found, ip, query.mac),
+            }
             let Some(again) = self.decide(&query, port, now).await else { return };
             (found, verdict) = again;
         }
@@ -193,6 +223,19 @@ impl Shell {
                 leases.write(self, Exchange { query, found, port: Arc::clone(port), commit }, now).await;
             }
             (verdict, _) => self.conclude(&query, &found, verdict, port, now).await,
+        }
+    }
+
+    /// Has the wire asked; where too much is asked already the client has to come again.
+    async fn doubt(&self, doubts: &Doubts, doubt: Doubt, now: Timestamp) {
+        let reason = if doubt.tried >= limits::PROBE_TRIES { Reason::AddressInUse } else { Reason::TooMany };
+        let refused = if doubt.tried >= limits::PROBE_TRIES {
+            Some(Box::new(doubt))
+        } else {
+            doubts.try_send(Box::new(doubt)).err().map(mpsc::error::TrySendError::into_inner)
+        };
+        if let Some(doubt) = refused {
+            self.conclude(&doubt.query, &doubt.found, Verdict::Ignore(reason), &doubt.port, now).await;
         }
     }
 

@@ -128,7 +128,7 @@ impl Server {
         let files = files::open(&config, rendered(&control, &site, &policy), autoexec(&control, &site))?;
 
         let dhcp = DhcpServer::bind(
-            DhcpConfig { interfaces: config.interfaces.clone(), site: site.clone() },
+            DhcpConfig { interfaces: config.interfaces.clone(), site: site.clone(), probe: true },
             dhcp_sources(&control, &policy),
         )
         .await?;

@@ -46,7 +46,7 @@ pub(super) fn frame(ends: &Ends, payload: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// RFC 1071; every part but the last has an even length.
-fn checksum(parts: &[&[u8]]) -> u16 {
+pub(super) fn checksum(parts: &[&[u8]]) -> u16 {
     let mut sum = 0u32;
     for part in parts {
         for pair in part.chunks(2) {

@@ -131,6 +131,13 @@ impl Leases {
         }
     }
 
+    /// Somebody else has this address: nobody gets it for a while, durably if the store is there.
+    pub(super) fn quarantine(&self, network: &Arc<Network>, ip: Ipv4Addr, mac: MacAddr, now: Timestamp) {
+        let change = self.table().quarantine(network, ip, mac, now);
+        // Where the queue is full the table remembers it alone, and after a restart the wire is asked again.
+        let _ = self.queue.try_send(Job { change, exchange: None });
+    }
+
     /// Hands a change to the writer. Nobody waits for it here; where too many wait already, the client will ask again.
     pub(super) async fn write(&self, shell: &Shell, exchange: Exchange, now: Timestamp) {
         let change = exchange.commit.change.clone();

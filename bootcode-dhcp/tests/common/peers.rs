@@ -85,7 +85,7 @@ pub fn on_a_wire(body: impl FnOnce() + Send + 'static) {
 }
 
 pub fn config() -> DhcpConfig {
-    DhcpConfig { interfaces: vec!["srv0".into()], site: crate::common::site() }
+    DhcpConfig { interfaces: vec!["srv0".into()], site: crate::common::site(), probe: true }
 }
 
 pub fn sources(world: &World, recorded: &Arc<Recorded>) -> Sources {
