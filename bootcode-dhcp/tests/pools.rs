@@ -12,6 +12,7 @@ use std::{
     io::Write as _,
     net::Ipv4Addr,
     os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
     process::Command,
     sync::{
         Arc, Mutex,
@@ -186,30 +187,55 @@ fn served(
 }
 
 fn udhcpc(args: &str) -> Got {
-    client(&["busybox", "udhcpc", "-i", "cli0"], args)
-}
-
-/// A client; in a namespace of its own it takes its address, as a system does.
-fn client(program: &[&str], args: &str) -> Got {
-    let dir = tempfile::tempdir().unwrap();
-    let (script, out) = (dir.path().join("script"), dir.path().join("out"));
-    let text = format!(
-        "#!/bin/sh\n[ \"$1\" = bound ] && env > {} && [ $interface = nb1 ] && ip address add $ip/24 dev nb1\nexit 0\n",
-        out.display()
-    );
-    let mut file =
-        std::fs::OpenOptions::new().create_new(true).write(true).mode(0o755).open(&script).unwrap();
-    file.write_all(text.as_bytes()).unwrap();
-    drop(file);
-    let status = Command::new(program[0])
-        .args(&program[1..])
-        .args(["-f", "-n", "-q", "-t", "3", "-T", "1", "-s"])
-        .arg(&script)
+    let script = Script::new();
+    let status = Command::new("busybox")
+        .args(["udhcpc", "-i", "cli0", "-f", "-n", "-q", "-t", "3", "-T", "1", "-s"])
+        .arg(&script.path)
         .args(args.split_whitespace())
         .status()
         .expect("busybox: install the package of that name");
-    let text = std::fs::read_to_string(&out).ok().filter(|_| status.success())?;
-    Some(text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect())
+    script.got().filter(|_| status.success())
+}
+
+/// What a client runs when it has an address: it writes down what it got and, in a namespace of its own, takes the address.
+struct Script {
+    _dir: tempfile::TempDir,
+    path: PathBuf,
+    out: PathBuf,
+}
+
+impl Script {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, out) = (dir.path().join("script"), dir.path().join("out"));
+        let text = format!(
+            "#!/bin/sh\n[ \"$1\" = bound ] || exit 0\n[ $interface = nb1 ] && ip address add $ip/24 dev nb1\n\
+             env > {0}.new && mv {0}.new {0}\n",
+            out.display()
+        );
+        let mut file =
+            std::fs::OpenOptions::new().create_new(true).write(true).mode(0o755).open(&path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        Self { _dir: dir, path, out }
+    }
+
+    fn got(&self) -> Got {
+        let text = std::fs::read_to_string(&self.out).ok()?;
+        Some(
+            text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect(),
+        )
+    }
+
+    fn got_within(&self, wait: Duration) -> Got {
+        let begun = Instant::now();
+        while begun.elapsed() < wait {
+            if let Some(got) = self.got() {
+                return Some(got);
+            }
+            std::thread::yield_now();
+        }
+        None
+    }
 }
 
 fn ip(got: &Got) -> Option<Ipv4Addr> {
@@ -329,26 +355,52 @@ fn a_released_address_is_free_and_remembered_for_its_machine() {
         let (world, store) = (pool(UnknownMachines::Pool).with(|world| world.hardware = None), memory());
         let machine = Neighbour::with(None);
         let name = machine.0.clone();
-        let ask = |args, ends_as| {
-            let (name, store) = (name.clone(), Arc::clone(&store));
-            move || {
-                let got = client(&["ip", "netns", "exec", &name, "busybox", "udhcpc", "-i", "nb1"], args);
-                // A RELEASE has no answer: the client is gone before it is written.
-                let begun = Instant::now();
-                while leases(&store).values().any(|lease| lease.state != ends_as) {
-                    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", leases(&store));
-                    std::thread::yield_now();
+        let ask = |args, release: bool| {
+            let (name, served_store) = (name.clone(), Arc::clone(&store));
+            let store = Arc::clone(&store);
+            let udhcpc = move || {
+                let script = Script::new();
+                let mut client = Command::new("ip")
+                    .args(["netns", "exec", &name, "busybox", "udhcpc", "-i", "nb1", "-f", "-s"])
+                    .arg(&script.path)
+                    .args(args)
+                    .spawn()
+                    .unwrap();
+                until_all(&store, LeaseState::Bound);
+                // It runs its script when it has its ACK, which leaves after the lease is in the store.
+                let got = script.got_within(Duration::from_secs(5));
+                if release {
+                    run("kill", &format!("-USR2 {}", client.id()));
+                    until_all(&store, LeaseState::Released);
                 }
+                client.kill().unwrap();
+                client.wait().unwrap();
                 got
-            }
+            };
+            served(&world, &served_store, udhcpc).0
         };
-        let (got, _) = served(&world, &store, ask("-R -r 192.168.99.102", LeaseState::Released));
-        assert_eq!(ip(&got), Some(at(102)), "the address that it would like");
-        assert_eq!(leases(&store)[&at(102)].state, LeaseState::Released, "-q with -R gives it back");
+        assert_eq!(
+            ip(&ask(&["-r", "192.168.99.102"][..], true)),
+            Some(at(102)),
+            "the address that it would like"
+        );
         run("ip", &format!("-n {} address flush dev nb1", machine.0));
-        let (got, _) = served(&world, &store, ask("", LeaseState::Bound));
-        assert_eq!(ip(&got), Some(at(102)), "its former address, though others were never used");
+        let former = ip(&ask(&[][..], false));
+        assert_eq!(former, Some(at(102)), "its former address, though others were never used");
     });
+}
+
+/// Waits until there is a lease and all are like this.
+fn until_all(store: &Arc<dyn Store>, state: LeaseState) {
+    let begun = Instant::now();
+    loop {
+        let kept = leases(store);
+        if !kept.is_empty() && kept.values().all(|lease| lease.state == state) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "not {state:?}: {kept:?}");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
