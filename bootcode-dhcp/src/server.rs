@@ -286,10 +286,16 @@ impl Shell {
         };
         let reply = &sending.reply;
         let encoded = reply.encode();
+        if !encoded.left_out.is_empty() {
+            warn!(
+                mac = %query.mac, options = ?encoded.left_out, bytes = reply.max_bytes,
+                "these DHCP options did not fit into what the client takes: give it fewer, or shorter ones"
+            );
+        }
         match port.send(&encoded.bytes, sending.server, sending.to).await {
             Ok(()) => debug!(
                 mac = %query.mac, kind = ?reply.kind, ip = %reply.yiaddr, boot = ?sending.boot, to = ?sending.to,
-                left_out = ?encoded.left_out, "DHCP answered"
+                "DHCP answered"
             ),
             Err(error) => warn!(mac = %query.mac, to = ?sending.to, %error, "sending a DHCP reply failed"),
         }

@@ -120,6 +120,32 @@ fn each_mistake_across_documents_is_one_fault_with_its_place() {
         ("worker: '{{.second}}'", "worker: nobody"),
         ("template: t,", "template: u,"),
         ("hardware: a,", "hardware: z,"),
+        ("gateway: 10.0.0.1\n", "gateway: 10.0.0.1\n  mtu: 100\n"),
+        ("gateway: 10.0.0.1\n", "gateway: 10.0.0.1\n  routes: [{to: 10.9.0.1/16, via: 10.0.0.2}]\n"),
+        ("gateway: 10.0.0.1\n", "gateway: 10.0.0.1\n  routes: [{to: 10.9.0.0/16, via: 10.0.1.2}]\n"),
+        ("gateway: 10.0.0.1\n", "gateway: 10.0.0.1\n  routes: [{to: 0.0.0.0/0, via: 10.0.0.2}]\n"),
+        ("gateway: 10.0.0.1\n", "gateway: 10.0.0.1\n  dhcp: {vlan: 4095}\n"),
+        (
+            "gateway: 10.0.0.1\n",
+            "gateway: 10.0.0.1\n  dhcp: {options: [{code: 26, u16: 1400}, {code: 26, u16: 1500}]}\n",
+        ),
+        ("gateway: 10.0.0.1\n", "gateway: 10.0.0.1\n  dhcp: {options: [{code: 53, u8: 1}]}\n"),
+        ("gateway: 10.0.0.1\n", "gateway: 10.0.0.1\n  dhcp: {options: [{code: 26, u8: 1, u16: 2}]}\n"),
+        ("gateway: 10.0.0.1\n", "gateway: 10.0.0.1\n  netboot: {nbp: {x64-efi: ../shim.efi}}\n"),
+        ("gateway: 10.0.0.1\n", "gateway: 10.0.0.1\n  netboot: {nbp: {x64: shimx64.efi}}\n"),
+        ("gateway: 10.0.0.1\n", "gateway: 10.0.0.1\n  netboot: {httpUri: {x64-efi: ftp://h/x}}\n"),
+        ("gateway: 10.0.0.1\n", "gateway: 10.0.0.1\n  netboot: {script: boot.ipxe}\n"),
+        ("ip: 10.0.0.11}", "ip: 10.0.0.11, dhcpOptions: [{code: 3, ips: []}]}"),
+        ("ip: 10.0.0.11}", "ip: 10.0.0.11, dhcpOptions: [{code: 23, u8: 1}, {code: 23, u8: 2}]}"),
+        ("ip: 10.0.0.11}", "ip: 10.0.0.11, circuit: {}}"),
+        ("ip: 10.0.0.11}", "ip: 10.0.0.11, circuit: {circuitId: 0xabc}}"),
+        ("ip: 10.0.0.11}", "ip: 10.0.0.11, circuit: {relay: 10.0.0.1}}"),
+        ("profile: small", "profile: small\n  netboot: {nbp: shim x64.efi}"),
+        ("profile: small", "profile: small\n  netboot: {script: 'http://h/a b'}"),
+        ("profile: small", "profile: small\n  netboot: {scriptText: echo}"),
+        ("profile: small", "profile: small\n  netboot: {script: http://h/a, scriptText: '#!ipxe'}"),
+        ("profile: small", "profile: small\n  netboot: {always: true}"),
+        ("profile: small", "profile: small\n  dhcpOptions: [{code: 24, u16: 1}, {code: 24, u16: 2}]"),
     ];
     let mut all = String::new();
     for (good, bad) in rows {
@@ -137,6 +163,17 @@ fn each_mistake_across_documents_is_one_fault_with_its_place() {
         all.push_str(&format!("{}\n  {}\n", bad.trim_end(), faults.replace('\n', "\n  ")));
     }
     insta::assert_snapshot!(all);
+}
+
+#[test]
+fn one_switch_port_is_one_interface() {
+    let port = ", circuit: {circuitId: eth0/7}}";
+    let text = GOOD.replace("ip: 10.0.0.10, netboot: true}", &format!("ip: 10.0.0.10, netboot: true{port}"));
+    let both = text.replace("ip: 10.0.0.11}", &format!("ip: 10.0.0.11{port}"));
+    let at = crate::clock::Timestamp::UNIX_EPOCH;
+    assert!(validate(&[("f.yaml", &text)], &[], Origin::Operator, at).is_ok());
+    let faults = validate(&[("f.yaml", &both)], &[], Origin::Operator, at).unwrap_err().to_string();
+    assert!(faults.contains("interfaces[0].circuit") && faults.contains("switch port"), "{faults}");
 }
 
 #[test]

@@ -128,6 +128,30 @@ async fn a_script_whose_files_cannot_be_loaded_comes_back_for_another() {
     assert_eq!(served.ask(OWN).await, Ok("local-disk"), "and is told what holds then");
 }
 
+#[tokio::test]
+async fn a_script_that_a_document_names_takes_the_place_of_ours() {
+    let script = async |change: fn(&mut crate::document::Netboot), work: Work| {
+        let mut served = Served::started();
+        let mut hardware = machine();
+        change(&mut hardware.spec.netboot);
+        let site = Arc::new(OneMachine { hardware: Arc::new(hardware), work: Mutex::new(work) });
+        served.rendered.parts.hardware = Arc::clone(&site) as _;
+        served.rendered.parts.work = site;
+        served.rendered.script(Some(MAC), OWN).await.unwrap()
+    };
+    let text: fn(&mut crate::document::Netboot) =
+        |netboot| netboot.script_text = Some("#!ipxe\nshell\n".into());
+    assert_eq!(script(text, provision()).await, ("script", "#!ipxe\nshell\n".to_owned()));
+    assert_eq!(script(text, Work::Idle).await.0, "local-disk", "there is nothing to do");
+    let always: fn(&mut crate::document::Netboot) = |netboot| {
+        netboot.script = Some("http://boot.example/a.ipxe".into());
+        netboot.always = true;
+    };
+    let (boots, script) = script(always, Work::Idle).await;
+    assert_eq!(boots, "script");
+    assert!(script.contains("chain --replace http://boot.example/a.ipxe "), "{script}");
+}
+
 /// DESIGN, netboot policy: each state of a workflow, and what the machine boots then.
 #[tokio::test]
 async fn what_a_machine_boots_follows_from_its_workflow_alone() {
