@@ -33,7 +33,8 @@ fn decisions(criterion: &mut Criterion) {
         .bench_function("plan_boot of a BIOS", |bencher| bencher.iter(|| plan_boot(black_box(&ask), now)));
 
     let facts = Facts { hardware: Some(&hardware), network: Some(&network), work: &work, lease: None };
-    let rx = RxMeta { source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68), port: ServerPort::Dhcp };
+    let rx =
+        RxMeta { source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68), port: ServerPort::Dhcp, to: None };
     let answer = |bytes: &[u8]| {
         let packet = Packet::decode(bytes).ok()?;
         let Verdict::Answer(query) = classify(&packet, &rx) else { return None };

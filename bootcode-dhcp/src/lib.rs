@@ -14,7 +14,7 @@
 //! ```
 //! use bootcode_dhcp::{Packet, RxMeta, ServerPort, Verdict, classify};
 //! let bytes = [0u8; 300]; // what a socket received
-//! let rx = RxMeta { source: "0.0.0.0:68".parse()?, port: ServerPort::Dhcp };
+//! let rx = RxMeta { source: "0.0.0.0:68".parse()?, port: ServerPort::Dhcp, to: None };
 //! assert!(Packet::decode(&bytes).is_err(), "no magic cookie: not DHCP");
 //! # let _ = |packet: &Packet<'_>| matches!(classify(packet, &rx), Verdict::Answer(_));
 //! # Ok::<(), std::net::AddrParseError>(())
@@ -41,5 +41,5 @@ pub use lease::{LeaseAsk, LeaseChange, LeaseTable, Refusal, Standing};
 pub use query::{Message, Query, RequestKind, RxMeta, ServerPort, classify};
 pub use record::events;
 pub use responder::{Commit, Facts, Notice, Response, Sending, Verdict, respond};
-pub use server::{BindError, DhcpConfig, DhcpServer, Sources, interface_addresses};
+pub use server::{BindError, DhcpConfig, DhcpMetrics, DhcpServer, Sources, interface_addresses};
 pub use wire::{Encoded, Malformed, Packet, Reply, ReplyOption, ReplyType, code};

@@ -24,6 +24,22 @@ pub const LEASE_MIN_S: u64 = 60;
 pub const LEASE_MAX_S: u64 = 0xffff_fffe;
 /// Bytes of the receive buffer. The kernel's default holds 166 requests; a hall that powers on together sends 10,000 in 100 ms.
 pub const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
+/// Packets read before anything else has its turn; a burst is drained in as few turns as this allows.
+pub const BURST: usize = 256;
+/// Questions of one port that wait for a slow source; a hall of 10,000 machines may ask at once, and each holds some 3 KiB.
+pub const IN_FLIGHT: usize = 16_384;
+/// Of these, how many of one client wait behind its first: firmware sends no second DISCOVER within a second.
+pub const IN_FLIGHT_OF_CLIENT: usize = 4;
+/// Clients whose rate is remembered at once on each port, in 24 bytes each; a newcomer takes the place of one that was quiet.
+pub const THROTTLED: usize = 65_536;
+/// Packets a second of one hardware address, and of one unrelayed network address. A boot asks ten times in a minute.
+pub const CLIENT_PER_S: u32 = 20;
+/// Packets of one client at once: all stages of a boot, each of them repeated.
+pub const CLIENT_BURST: u32 = 60;
+/// How often an interface is looked at: whether it is still the one that the sockets are bound to, and its addresses.
+pub const LINK_WATCH: Duration = Duration::from_secs(2);
+/// How long a full send queue is waited for; the kernel keeps what arrives meanwhile.
+pub const SEND_WAIT: Duration = Duration::from_millis(50);
 /// How long look-ups may take. They come from memory; anything slower is a source that is away, and firmware asks again.
 pub const LOOKUP: Duration = Duration::from_millis(500);
 /// Bytes of a router solicitation that are read: its header and one option are 16; longer ones are of no machine that boots.

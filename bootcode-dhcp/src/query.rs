@@ -18,6 +18,8 @@ pub struct RxMeta {
     pub source: SocketAddrV4,
     /// Where it arrived.
     pub port: ServerPort,
+    /// Our address that it was sent to; `None` for a broadcast. A reply comes from there.
+    pub to: Option<Ipv4Addr>,
 }
 
 /// The ports that a server listens on.
@@ -275,7 +277,7 @@ mod tests {
             bytes.extend_from_slice(data);
         }
         change(&mut bytes);
-        let rx = RxMeta { source: "0.0.0.0:68".parse().unwrap(), port: ServerPort::Dhcp };
+        let rx = RxMeta { source: "0.0.0.0:68".parse().unwrap(), port: ServerPort::Dhcp, to: None };
         classify(&Packet::decode(&bytes).unwrap(), &rx)
     }
 

@@ -3,34 +3,35 @@
 mod arp;
 mod echo;
 mod error;
+mod flight;
 mod frame;
 mod leases;
 mod link;
+mod metrics;
 mod probe;
+mod serve;
 mod socket;
 mod solicit;
+mod throttle;
 
-use std::{
-    collections::HashMap,
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use std::{collections::HashMap, net::Ipv4Addr, sync::Arc};
 
 use bootcode_core::{
     boot::Site,
     clock::{Clock, Timestamp},
     document::{Hardware, Network},
+    mac::MacAddr,
     policy::BootPolicy,
     session::BootSessions,
     source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, Work, WorkSource},
     store::Store,
-    timeline::{BootEvent, BootRecorder, Reason, Subject},
+    timeline::{BootEvent, BootEventKind, BootRecorder, Reason, Subject},
 };
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-pub use self::{error::BindError, link::interface_addresses};
+pub use self::{error::BindError, link::interface_addresses, metrics::DhcpMetrics};
 use self::{
     leases::{Exchange, Leases, Writer},
     link::Link,
@@ -126,7 +127,14 @@ impl DhcpServer {
                 probers.push(prober);
             }
         }
-        Ok(Self { ports, shell: Arc::new(Shell { config, sources, leases, doubts }), writer, probers })
+        let shell = Shell { config, sources, leases, doubts, metrics: DhcpMetrics::default() };
+        Ok(Self { ports, shell: Arc::new(shell), writer, probers })
+    }
+
+    /// What it counts; register it where metrics are exposed.
+    #[must_use]
+    pub fn metrics(&self) -> DhcpMetrics {
+        self.shell.metrics.clone()
     }
 
     /// Serves until cancelled, then returns with every task ended.
@@ -150,7 +158,7 @@ impl DhcpServer {
         }
         for port in self.ports {
             let (shell, cancel) = (Arc::clone(&self.shell), cancel.clone());
-            tasks.spawn(async move { cancel.run_until_cancelled(shell.serve(&port)).await });
+            tasks.spawn(async move { cancel.run_until_cancelled(serve::serve(&shell, port)).await });
         }
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
@@ -167,37 +175,35 @@ struct Shell {
     leases: Option<Arc<Leases>>,
     /// By interface; one that is missing cannot be asked.
     doubts: HashMap<String, Doubts>,
+    metrics: DhcpMetrics,
 }
 
 impl Shell {
-    async fn serve(&self, port: &Arc<Port>) {
-        let mut buffer = [0; limits::MESSAGE_MAX_BYTES + 1];
-        loop {
-            match port.receive(&mut buffer).await {
-                Ok((length, SocketAddr::V4(source))) => {
-                    let rx = RxMeta { source, port: port.number };
-                    self.handle(&buffer[..length], &rx, port).await;
-                }
-                Ok((_, SocketAddr::V6(_))) => (),
-                Err(error) => {
-                    warn!(interface = %port.link.name, %error, "receiving DHCP failed; trying again");
-                    tokio::time::sleep(limits::RECEIVE_RETRY).await;
-                }
-            }
-        }
-    }
-
-    /// One packet from its bytes to its question.
-    async fn handle(&self, bytes: &[u8], rx: &RxMeta, port: &Arc<Port>) {
-        let packet = match Packet::decode(bytes) {
-            Ok(packet) => packet,
+    /// One packet from its bytes to its question; `None` where it is none of ours.
+    fn read(&self, bytes: &[u8], rx: &RxMeta) -> Option<Query> {
+        let reason = match Packet::decode(bytes) {
+            Ok(packet) => match classify(&packet, rx) {
+                Verdict::Answer(query) => return Some(query),
+                Verdict::Ignore(reason) => reason,
+            },
             Err(error) => {
-                return debug!(%error, source = %rx.source, reason = ?Reason::Malformed, "DHCP ignored");
+                debug!(%error, source = %rx.source, "DHCP malformed");
+                Reason::Malformed
             }
         };
-        match classify(&packet, rx) {
-            Verdict::Answer(query) => self.answer(query, port, 0).await,
-            Verdict::Ignore(reason) => debug!(?reason, source = %rx.source, "DHCP ignored"),
+        self.metrics.ignored(reason);
+        debug!(?reason, source = %rx.source, "DHCP ignored");
+        None
+    }
+
+    /// A client that asks too often is not answered; its timeline says so once.
+    fn hold(&self, mac: MacAddr, first: bool) {
+        self.metrics.ignored(Reason::TooMany);
+        if first {
+            warn!(%mac, reason = ?Reason::TooMany, "DHCP ignored: this client asks too often");
+            let kind = BootEventKind::Ignored { reason: Reason::TooMany };
+            let at = self.sources.clock.now();
+            self.sources.recorder.record(BootEvent { at, subject: Subject::Mac(mac), kind });
         }
     }
 
@@ -245,10 +251,12 @@ impl Shell {
             Ok(Ok(found)) => found,
             // Silence on the wire, and never "unknown machine": firmware asks again.
             Ok(Err(error)) => {
+                self.metrics.ignored(Reason::StoreAway);
                 warn!(mac = %query.mac, %error, "DHCP not answered");
                 return None;
             }
             Err(_) => {
+                self.metrics.ignored(Reason::StoreAway);
                 warn!(mac = %query.mac, reason = ?Reason::StoreAway, "DHCP not answered: look-ups took too long");
                 return None;
             }
@@ -272,6 +280,7 @@ impl Shell {
         self.tell_sessions(query, &verdict, now);
         let sending = match verdict {
             Verdict::Ignore(reason) => {
+                self.metrics.ignored(reason);
                 return debug!(mac = %query.mac, ?reason, message = ?query.message, "DHCP ignored");
             }
             Verdict::Answer(Response::Noted(notice)) => {
@@ -292,12 +301,20 @@ impl Shell {
                 "these DHCP options did not fit into what the client takes: give it fewer, or shorter ones"
             );
         }
-        match port.send(&encoded.bytes, sending.server, sending.to).await {
-            Ok(()) => debug!(
-                mac = %query.mac, kind = ?reply.kind, ip = %reply.yiaddr, boot = ?sending.boot, to = ?sending.to,
-                "DHCP answered"
-            ),
-            Err(error) => warn!(mac = %query.mac, to = ?sending.to, %error, "sending a DHCP reply failed"),
+        // From where it was sent to, where that was us alone.
+        let from = query.rx.to.unwrap_or(sending.server);
+        match port.send(&encoded.bytes, from, sending.to).await {
+            Ok(()) => {
+                self.metrics.answered(reply.kind);
+                debug!(
+                    mac = %query.mac, kind = ?reply.kind, ip = %reply.yiaddr, boot = ?sending.boot, to = ?sending.to,
+                    "DHCP answered"
+                );
+            }
+            Err(error) => {
+                self.metrics.unsent.inc();
+                warn!(mac = %query.mac, to = ?sending.to, %error, "sending a DHCP reply failed");
+            }
         }
     }
 

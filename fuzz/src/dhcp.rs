@@ -9,7 +9,7 @@ pub fn dhcp(bytes: &[u8]) {
     let kept: usize = packet.options().map(|(_, data)| data.len()).sum();
     assert!(kept <= bytes.len(), "{kept} bytes of options in a packet of {}", bytes.len());
     for port in [ServerPort::Dhcp, ServerPort::Proxy] {
-        let rx = RxMeta { source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68), port };
+        let rx = RxMeta { source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68), port, to: None };
         let verdict = classify(&packet, &rx);
         if let Verdict::Answer(query) = &verdict {
             assert_eq!((query.xid, query.chaddr), (packet.xid, packet.chaddr));

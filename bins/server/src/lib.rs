@@ -24,6 +24,7 @@ mod freshness;
 mod http;
 mod images;
 mod interfaces;
+mod metrics;
 mod secrets;
 mod server;
 mod sources;

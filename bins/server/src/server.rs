@@ -24,7 +24,7 @@ use crate::{
     control::{Control, Own},
     data::DATABASE,
     error::{ServerError, with_causes},
-    files, freshness, http, images, interfaces, sources,
+    files, freshness, http, images, interfaces, metrics, sources,
 };
 
 /// What runs until the server ends.
@@ -164,7 +164,10 @@ impl Server {
                 Arc::clone(&control.recorder) as _,
                 Arc::clone(&control.clock),
             ));
-        let operator_routes = http::health().merge(operator_routes(&control));
+        let mut registry = metrics::registry();
+        dhcp.metrics().register(&mut registry);
+        let operator_routes =
+            http::health().merge(metrics::router(registry)).merge(operator_routes(&control));
 
         let mut tasks = JoinSet::new();
         let mut start = |name: &'static str, task: Task| {

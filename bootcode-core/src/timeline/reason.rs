@@ -91,3 +91,15 @@ pub enum Reason {
     #[error("not supported")]
     Unsupported,
 }
+
+impl Reason {
+    /// As documents, the timeline and metrics write it, such as `too-many`.
+    #[must_use]
+    pub fn name(self) -> String {
+        // A variant without fields is written as its name.
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(name)) => name,
+            _ => self.to_string(),
+        }
+    }
+}

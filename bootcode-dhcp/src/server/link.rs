@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use bootcode_core::mac::MacAddr;
 use nix::{
     ifaddrs::getifaddrs,
+    net::if_::if_nametoindex,
     sys::socket::{LinkAddr, SockaddrStorage},
 };
 
@@ -19,9 +20,11 @@ pub fn interface_addresses(name: &str) -> Result<Vec<Ipv4Addr>, BindError> {
 }
 
 /// An interface as it was at start.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) name: String,
+    /// The system's number of it; another one when an interface of that name was made anew.
+    pub(super) index: u32,
     pub(super) addresses: Vec<Ipv4Addr>,
     /// Its hardware address and index; `None` for interfaces without frames, such as tunnels.
     pub(super) hardware: Option<(MacAddr, LinkAddr)>,
@@ -30,7 +33,8 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn find(name: &str) -> Result<Self, BindError> {
         let all = getifaddrs().map_err(|source| BindError::Interfaces { source: source.into() })?;
-        let mut link = Self { name: name.to_owned(), addresses: Vec::new(), hardware: None };
+        let index = if_nametoindex(name).unwrap_or(0);
+        let mut link = Self { name: name.to_owned(), index, addresses: Vec::new(), hardware: None };
         let mut available = Vec::new();
         for entry in all {
             if !available.contains(&entry.interface_name) {

@@ -1,16 +1,21 @@
 //! The sockets of one port on one interface.
 
 use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    io::{self, IoSlice, IoSliceMut},
+    net::{Ipv4Addr, SocketAddrV4},
     os::fd::AsRawFd,
     sync::Arc,
 };
 
 use bootcode_core::mac::MacAddr;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::{
+    libc::{in_addr, in_pktinfo},
+    sys::socket::{
+        ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt, sockopt,
+    },
+};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::UdpSocket;
+use tokio::{io::Interest, net::UdpSocket};
 use tracing::warn;
 
 use super::{
@@ -56,8 +61,35 @@ impl Port {
         Ok(Self { link: Arc::clone(link), number, udp, frames })
     }
 
-    pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.udp.recv_from(buffer).await
+    /// Returns when there may be something to read.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        self.udp.readable().await
+    }
+
+    /// One packet that has arrived; `None` where no more has.
+    pub(super) fn read(&self, buffer: &mut [u8], control: &mut [u8]) -> io::Result<Option<Received>> {
+        let read = self.udp.try_io(Interest::READABLE, || {
+            let mut parts = [IoSliceMut::new(buffer)];
+            let fd = self.udp.as_raw_fd();
+            let message = recvmsg::<SockaddrIn>(fd, &mut parts, Some(control), MsgFlags::MSG_DONTWAIT)?;
+            let source = message.address.map_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), Into::into);
+            let to = message.cmsgs()?.find_map(|control| match control {
+                // The address in the packet's header: ours, or a broadcast.
+                ControlMessageOwned::Ipv4PacketInfo(info) => {
+                    Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()))
+                }
+                _ => None,
+            });
+            Ok((message.bytes, source, to))
+        });
+        match read {
+            Ok((length, source, to)) => {
+                let to = to.filter(|to| self.link.addresses.contains(to));
+                Ok(Some(Received { length, source, to }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends a reply by its destination.
@@ -77,8 +109,46 @@ impl Port {
                 SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT)
             }
         };
-        self.udp.send_to(bytes, address).await.map(drop)
+        self.send_from(bytes, server, address).await
     }
+
+    /// By this interface, and from this address where it has it.
+    async fn send_from(&self, bytes: &[u8], from: Ipv4Addr, to: SocketAddrV4) -> io::Result<()> {
+        let address = if self.link.addresses.contains(&from) { from } else { Ipv4Addr::UNSPECIFIED };
+        let info = in_pktinfo {
+            ipi_ifindex: i32::try_from(self.link.index).unwrap_or(0),
+            ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(address.octets()) },
+            ipi_addr: in_addr { s_addr: 0 },
+        };
+        let (parts, to) = ([IoSlice::new(bytes)], SockaddrIn::from(to));
+        let control = [ControlMessage::Ipv4PacketInfo(&info)];
+        let send = || {
+            sendmsg(self.udp.as_raw_fd(), &parts, &control, MsgFlags::MSG_DONTWAIT, Some(&to))
+                .map_err(io::Error::from)
+        };
+        match self.udp.try_io(Interest::WRITABLE, send) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tokio::time::timeout(limits::SEND_WAIT, self.udp.async_io(Interest::WRITABLE, send))
+                    .await?
+                    .map(drop)
+            }
+            sent => sent.map(drop),
+        }
+    }
+}
+
+/// What was read into the buffer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Received {
+    pub(super) length: usize,
+    pub(super) source: SocketAddrV4,
+    /// Our address that it was sent to; `None` for a broadcast.
+    pub(super) to: Option<Ipv4Addr>,
+}
+
+/// Room for what the system says of a packet.
+pub(super) fn control_buffer() -> Vec<u8> {
+    nix::cmsg_space!(in_pktinfo)
 }
 
 impl Frames {
@@ -99,6 +169,7 @@ fn open_udp(interface: &str, port: u16) -> io::Result<UdpSocket> {
     if setsockopt(&socket, sockopt::RcvBufForce, &limits::RECEIVE_BUFFER_BYTES).is_err() {
         socket.set_recv_buffer_size(limits::RECEIVE_BUFFER_BYTES)?;
     }
+    setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port).into())?;
     UdpSocket::from_std(socket.into())

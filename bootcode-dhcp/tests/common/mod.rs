@@ -35,7 +35,7 @@ impl Ask {
         bytes[4..8].copy_from_slice(&XID.to_be_bytes());
         bytes[28..34].copy_from_slice(&MAC.0);
         bytes[236..240].copy_from_slice(&[99, 130, 83, 99]);
-        let rx = RxMeta { source: "0.0.0.0:68".parse().unwrap(), port: ServerPort::Dhcp };
+        let rx = RxMeta { source: "0.0.0.0:68".parse().unwrap(), port: ServerPort::Dhcp, to: None };
         Self { bytes, rx }.option(code::MESSAGE_TYPE, &[kind])
     }
 
@@ -86,7 +86,7 @@ impl Ask {
     }
 
     pub fn via_4011(mut self, source: &str) -> Self {
-        self.rx = RxMeta { source: source.parse().unwrap(), port: ServerPort::Proxy };
+        self.rx = RxMeta { source: source.parse().unwrap(), port: ServerPort::Proxy, to: None };
         self
     }
 

@@ -1,0 +1,158 @@
+//! The receive loop of one port.
+
+use std::{sync::Arc, time::Instant};
+
+use bootcode_core::mac::MacAddr;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use super::{
+    Shell,
+    flight::{Boarding, Flights},
+    link::Link,
+    socket::{Port, control_buffer},
+    throttle::{Pass, Rate, Throttle},
+};
+use crate::{limits, query::RxMeta};
+
+/// Receives and answers until it is dropped. An interface that goes away is waited for.
+pub(super) async fn serve(shell: &Arc<Shell>, mut port: Arc<Port>) {
+    let mut buffer = vec![0; limits::MESSAGE_MAX_BYTES + 1];
+    let mut control = control_buffer();
+    let mut throttle = Throttle::new(Instant::now());
+    let mut flights = Flights::default();
+    let mut watch = interval(limits::LINK_WATCH);
+    watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut gone = false;
+    loop {
+        tokio::select! {
+            ready = port.readable() => {
+                let drained = match ready {
+                    Ok(()) => drain(shell, &port, &mut buffer, &mut control, &mut throttle, &mut flights).await,
+                    Err(error) => Err(error),
+                };
+                let _ = shell.metrics.in_flight.set(flights.len() as i64);
+                if let Err(error) = drained {
+                    warn!(interface = %port.link.name, %error, "receiving DHCP failed; trying again");
+                    tokio::time::sleep(limits::RECEIVE_RETRY).await;
+                }
+                // A flood shall not keep the others from their turn.
+                tokio::task::yield_now().await;
+            }
+            () = flights.land() => {
+                let _ = shell.metrics.in_flight.set(flights.len() as i64);
+            }
+            _ = watch.tick() => follow(&mut port, &mut gone),
+        }
+    }
+}
+
+/// Reads what has arrived, up to a burst, and starts the work on it.
+async fn drain<'a>(
+    shell: &'a Arc<Shell>,
+    port: &Arc<Port>,
+    buffer: &mut [u8],
+    control: &mut [u8],
+    throttle: &mut Throttle,
+    flights: &mut Flights<'a>,
+) -> std::io::Result<()> {
+    for _ in 0..limits::BURST {
+        let Some(received) = port.read(buffer, control)? else { break };
+        let start = Instant::now();
+        shell.metrics.received.inc();
+        let bytes = &buffer[..received.length];
+        let rx = RxMeta { source: received.source, port: port.number, to: received.to };
+        if let Some((mac, first)) = too_often(bytes, &rx, throttle, start) {
+            shell.hold(mac, first);
+            continue;
+        }
+        let Some(query) = shell.read(bytes, &rx) else { continue };
+        let (mac, at) = (query.mac, Arc::clone(port));
+        let flight = Box::pin(async move {
+            shell.answer(query, &at, 0).await;
+            shell.metrics.seconds.observe(start.elapsed().as_secs_f64());
+        });
+        if flights.board(mac, flight).await == Boarding::Dropped {
+            shell.hold(mac, false);
+        }
+    }
+    Ok(())
+}
+
+/// The client that asks too often, judged by the fixed fields alone: a flood is not even decoded.
+fn too_often(bytes: &[u8], rx: &RxMeta, throttle: &mut Throttle, now: Instant) -> Option<(MacAddr, bool)> {
+    const RATE: Rate = Rate { per_s: limits::CLIENT_PER_S, burst: limits::CLIENT_BURST };
+    // Shorter ones are malformed, and told so.
+    let [.., a, b, c, d, e, f] = bytes.get(24..34)? else { return None };
+    let mac = [*a, *b, *c, *d, *e, *f];
+    let [.., g, h, i, j] = bytes.get(24..28)? else { return None };
+    let relayed = [*g, *h, *i, *j] != [0; 4];
+    let key = mac.iter().fold(1, |key: u64, byte| key << 8 | u64::from(*byte));
+    let mut pass = throttle.pass(key, RATE, now);
+    // A relay speaks for many. Broadcasts of machines without an address have no source to judge.
+    let source = u32::from(*rx.source.ip());
+    if pass == Pass::Yes && !relayed && source != 0 {
+        pass = throttle.pass(1 << 63 | u64::from(source), RATE, now);
+    }
+    match pass {
+        Pass::Yes => None,
+        Pass::No { first } => Some((MacAddr(mac), first)),
+    }
+}
+
+/// Where the interface was made anew, or has other addresses, a new socket takes over.
+fn follow(port: &mut Arc<Port>, gone: &mut bool) {
+    let name = &port.link.name;
+    match Link::find(name) {
+        Ok(link) if link == *port.link => *gone = false,
+        Ok(link) => match Port::open(&Arc::new(link), port.number) {
+            Ok(new) => {
+                info!(interface = %name, addresses = ?new.link.addresses, "DHCP follows a change of this interface");
+                *gone = false;
+                *port = Arc::new(new);
+            }
+            Err(error) => warn!(interface = %name, %error, "an interface has changed; trying again"),
+        },
+        Err(error) if !std::mem::replace(gone, true) => {
+            warn!(interface = %name, %error, "an interface is gone; DHCP waits for it");
+        }
+        Err(_) => (),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ServerPort;
+
+    fn held(giaddr: u8, source: &str, macs: impl Iterator<Item = u8>) -> usize {
+        let now = Instant::now();
+        let mut throttle = Throttle::new(now);
+        let rx = RxMeta { source: source.parse().unwrap(), port: ServerPort::Dhcp, to: None };
+        let mut bytes = [0; 300];
+        bytes[24] = giaddr;
+        macs.filter(|mac| {
+            bytes[33] = *mac;
+            too_often(&bytes, &rx, &mut throttle, now).is_some()
+        })
+        .count()
+    }
+
+    #[test]
+    fn a_flood_is_held_by_hardware_address_and_by_the_address_of_who_has_one() {
+        let burst = limits::CLIENT_BURST as usize;
+        let flood = || std::iter::repeat_n(7, 200);
+        for (giaddr, source, wanted) in [
+            (0, "0.0.0.0:68", 200 - burst),
+            (0, "10.0.0.9:68", 200 - burst),
+            (10, "10.0.0.9:67", 200 - burst),
+        ] {
+            assert_eq!(held(giaddr, source, flood()), wanted, "one machine from {source}");
+        }
+        for (giaddr, source, wanted) in
+            [(0, "0.0.0.0:68", 0), (0, "10.0.0.9:68", 200 - burst), (10, "10.0.0.9:67", 0)]
+        {
+            assert_eq!(held(giaddr, source, 0..200), wanted, "200 machines from {source}");
+        }
+    }
+}
