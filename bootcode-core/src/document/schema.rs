@@ -89,7 +89,20 @@ spec:
   userData: {secretRef: site/init}
   vendorData: {file: vendor.yaml}
   os: {image: a.tar}
-  interfaces: [{id: a, mac: 02:00:00:00:00:01}]
+  interfaces:
+    - {id: a, mac: 02:00:00:00:00:01, dhcpOptions: [{code: 26, u16: 1400}], circuit: {circuitId: eth0/7}}
+  netboot: {nbp: shimx64.efi, httpUri: \"https://h/shim.efi\", scriptText: \"#!ipxe\", always: true}
+  dhcpOptions: [{code: 121, routes: [{to: 10.0.0.0/8, via: 10.0.0.1}], always: true}]
+---
+apiVersion: bootcode/v1
+kind: Network
+metadata: {name: lab}
+spec:
+  cidr: 10.0.0.0/24
+  mtu: 9000
+  routes: [{to: 10.9.0.0/16, via: 10.0.0.2}]
+  dhcp: {vlan: 7, options: [{code: 125, hex: \"0000 0009\"}, {code: 150, ips: [10.0.0.3]}]}
+  netboot: {nbp: {ia32-efi: ipxe-i386.efi}, httpUri: {x64-efi: \"http://h/x\"}, script: \"http://h/s\"}
 ---
 apiVersion: bootcode/v1
 kind: Secret
@@ -126,6 +139,10 @@ spec: {keys: {init: {file: /run/secrets/init}}}
             (template, "data: |", "date: |"),
             (workflow, "overwrite: blank", "overwrite: all"),
             (workflow, "template: debian, ", ""),
+            (MORE, "{code: 26, u16: 1400}", "{code: 26, u61: 1400}"),
+            (MORE, "{code: 26, u16: 1400}", "{u16: 1400}"),
+            (MORE, "circuitId: eth0/7", "circuit: eth0/7"),
+            (MORE, "nbp: shimx64.efi", "nbp: [shimx64.efi]"),
             (MORE, "secretRef: site/init", "secret: site/init"),
         ] {
             assert!(good.contains(from), "{from}");

@@ -311,6 +311,10 @@ mod tests {
             (vec![big(), option(12, 62), option(15, 20)], None, &[12]),
             (vec![big(), boot(), option(12, 60), option(15, 120)], Some(3), &[]),
             (vec![big(), option(12, 60), option(15, 120)], Some(2), &[15]),
+            // Room is kept for the relay agent's option.
+            (vec![big(), option(12, 42)], Some(2), &[]),
+            // The boot file never goes where nobody names it.
+            (vec![big(), option(44, 34), option(12, 60), option(15, 115), boot()], Some(2), &[15, 67]),
             (vec![big(), boot(), option(12, 126)], None, &[12]),
             (vec![big(), boot(), option(12, 125)], Some(1), &[]),
         ] {
