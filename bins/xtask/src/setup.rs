@@ -67,6 +67,10 @@ const LAB: &[Package] = &[
 const TESTS: &[Package] = &[
     package("dnsmasq-base", "dnsmasq", "another DHCP server on the same wire"),
     package("busybox-static", "busybox", "udhcpc, an independent DHCP client; a container's whole content"),
+    package("isc-dhcp-client", "/sbin/dhclient", "ISC's DHCP client, in every state"),
+    package("isc-dhcp-relay", "/usr/sbin/dhcrelay", "a relay agent between client and server"),
+    package("dhcpcd-base", "/usr/sbin/dhcpcd", "another DHCP client"),
+    package("nmap", "nmap", "asks who serves DHCP"),
     package("crun", "crun", "the worker's container runtime, as OSIE has it"),
     package("curl", "curl", "an independent client of HTTP and TFTP"),
     package("tftp-hpa", "tftp", "an independent TFTP client"),

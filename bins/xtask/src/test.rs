@@ -61,6 +61,8 @@ pub(crate) fn test(workspace: &Workspace, flags: TestFlags, interrupt: &Interrup
     lab("lab --firmware bios", defaults())?;
     if flags.all {
         lab("lab --firmware uefi", LabFlags { firmware: Firmware::Uefi, ..defaults() })?;
+        lab("lab --firmware uefi-http", LabFlags { firmware: Firmware::UefiHttp, ..defaults() })?;
+        lab("lab --dhcp proxy", LabFlags { dhcp: Dhcp::Proxy, ..defaults() })?;
         lab("lab --memory 512", LabFlags { memory: 512, ..defaults() })?;
         let crash = LabFlags { crash_server: Some("install-root-fs".into()), ..defaults() };
         lab("lab --crash-server install-root-fs", crash)?;

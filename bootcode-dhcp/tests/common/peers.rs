@@ -33,7 +33,12 @@ impl HardwareSource for Declared {
 #[async_trait]
 impl NetworkSource for Declared {
     async fn network(&self, key: NetworkKey) -> Result<Option<Arc<Network>>, SourceError> {
-        Ok(self.0.network.clone().filter(|_| key == NetworkKey::Interface(SERVER)).map(Arc::new))
+        let asked = |network: &Network| match key {
+            NetworkKey::Interface(address) => address == SERVER,
+            NetworkKey::Relay(relay) => network.spec.cidr.contains(&relay),
+            _ => false,
+        };
+        Ok(self.0.network.clone().filter(asked).map(Arc::new))
     }
 }
 
