@@ -84,6 +84,7 @@ pub(crate) fn run(
                 stage: Some("start".into()),
                 cause: Some(error.to_string()),
                 seconds: Seconds::default(),
+                boot: Vec::new(),
                 actions: Vec::new(),
                 checks: Vec::new(),
             };
@@ -300,6 +301,7 @@ impl<'a> Lab<'a> {
                 milestones: Milestones::of(&self.events, self.start),
                 local_boot: self.local_boot,
             },
+            boot: timeline::boot_steps(&self.events),
             actions: report::actions(&finished.workflow),
             checks: self.checks.clone(),
         };

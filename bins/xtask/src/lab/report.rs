@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::timeline::Milestones;
+use super::timeline::{BootStep, Milestones};
 
 /// The report, in the shape that others read.
 #[derive(Debug, Serialize)]
@@ -22,6 +22,8 @@ pub(crate) struct Report {
     pub cause: Option<String>,
     /// Seconds from QEMU's start.
     pub seconds: Seconds,
+    /// What each step of the first network boot cost.
+    pub boot: Vec<BootStep>,
     /// The workflow's actions, as the server tells them.
     pub actions: Vec<Value>,
     /// What was looked at after the installation, and held.
@@ -75,6 +77,7 @@ mod tests {
             stage: Some("osie".into()),
             cause: Some("silence".into()),
             seconds: Seconds { total: 1.5, milestones: Milestones::default(), local_boot: None },
+            boot: vec![BootStep { step: "Discover".into(), seconds: 0.0 }],
             actions: actions(&json!({"status": {"actions": [{
                 "name": "a", "image": "a:v1", "attempt": 1, "state": "Running", "seconds": null, "log": "x"
             }]}})),
@@ -86,6 +89,7 @@ mod tests {
                 "result": "failed", "machine": "node-1", "firmware": "bios", "stage": "osie", "cause": "silence",
                 "seconds": {"total": 1.5, "to_nbp": null, "to_osie": null, "to_first_action": null,
                             "to_installed": null, "to_phone_home": null, "local_boot": null},
+                "boot": [{"step": "Discover", "seconds": 0.0}],
                 "actions": [{"name": "a", "image": "a:v1", "attempt": 1, "state": "Running", "seconds": null}],
                 "checks": [],
             })

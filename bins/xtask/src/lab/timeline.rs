@@ -72,6 +72,45 @@ impl Milestones {
     }
 }
 
+/// One step of the network boot, with the seconds since the step before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct BootStep {
+    /// The event that ends it.
+    pub step: String,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// What each step of the first network boot cost, from firmware's first DISCOVER to OSIE.
+pub(crate) fn boot_steps(events: &[Event]) -> Vec<BootStep> {
+    const STEPS: [&str; 7] = [
+        "Discover",
+        "Request",
+        "TftpFinished",
+        "ScriptServed",
+        "KernelFetched",
+        "InitrdFetched",
+        "OsieStarted",
+    ];
+    let mut steps: Vec<BootStep> = Vec::new();
+    let mut before: Option<&Event> = None;
+    for event in events.iter().filter(|event| STEPS.contains(&event.event.as_str())) {
+        let program = if event.text("userClass") == "iPXE" { "iPXE's " } else { "" };
+        let step = format!("{program}{}", event.event);
+        // A DISCOVER sent again is part of the wait for its answer.
+        if steps.last().is_some_and(|last| last.step == step) {
+            continue;
+        }
+        let since = before.map_or(event.at, |before| before.at);
+        steps.push(BootStep { step, seconds: event.at.duration_since(since).as_millis() as f64 / 1000.0 });
+        before = Some(event);
+        if event.event == "OsieStarted" {
+            break;
+        }
+    }
+    steps
+}
+
 /// Why the workflow will not get any further by itself, if so: the last word that the timeline has on it.
 pub(crate) fn stopped(events: &[Event]) -> Option<String> {
     let last = events.iter().rfind(|event| event.event == "WorkflowState")?;
@@ -138,6 +177,29 @@ mod tests {
         assert_eq!(found.to_first_action, Some(3.3));
         assert_eq!(found.to_installed, Some(5.3));
         assert_eq!(found.to_phone_home, None);
+    }
+
+    #[test]
+    fn each_step_of_the_first_network_boot_has_its_cost() {
+        let events = events(&[
+            r#""event": "Discover""#,
+            r#""event": "Offer""#,
+            r#""event": "Request""#,
+            r#""event": "Discover", "userClass": "iPXE""#,
+            r#""event": "Discover", "userClass": "iPXE""#,
+            r#""event": "ScriptServed", "boots": "osie""#,
+            r#""event": "OsieStarted", "bootId": "x""#,
+            r#""event": "Discover""#,
+        ]);
+        let steps: Vec<_> = boot_steps(&events).into_iter().map(|step| (step.step, step.seconds)).collect();
+        let expected = [
+            ("Discover", 0.0),
+            ("Request", 2.0),
+            ("iPXE's Discover", 1.0),
+            ("ScriptServed", 2.0),
+            ("OsieStarted", 1.0),
+        ];
+        assert_eq!(steps, expected.map(|(step, seconds)| (step.to_owned(), seconds)));
     }
 
     #[test]
