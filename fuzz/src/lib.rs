@@ -14,6 +14,7 @@ mod dhcp;
 mod documents;
 mod file_name;
 mod http_range;
+mod lease_table;
 mod phone_home;
 mod template;
 mod tftp;
@@ -23,6 +24,7 @@ pub use dhcp::dhcp;
 pub use documents::documents;
 pub use file_name::file_name;
 pub use http_range::http_range;
+pub use lease_table::lease_table;
 pub use phone_home::phone_home;
 pub use template::template;
 pub use tftp::tftp;
@@ -32,13 +34,14 @@ pub use token::token;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("file_name", file_name),
     ("token", token),
     ("documents", documents),
     ("dhcp", dhcp),
     ("tftp", tftp),
     ("http_range", http_range),
+    ("lease_table", lease_table),
     ("phone_home", phone_home),
     ("template", template),
 ];

@@ -4,6 +4,9 @@
 //!  receive loop --standing--> table;  --Exchange--> queue --> writer: 4 batches of 64 changes, one fsync --> ACKs
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::HashSet,
     net::Ipv4Addr,

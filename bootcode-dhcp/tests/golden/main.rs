@@ -14,6 +14,7 @@ macro_rules! assert_table {
 
 mod bad_input;
 mod modes;
+mod pools;
 mod rfc2131;
 mod rfc2132;
 mod rfc4578;

@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bootcode_core::{
+    document::NetworkSpec,
+    store::{Entry, Key, MemoryStore, Revision, Stored, Watch},
+};
+
+use super::*;
+use crate::lease::LeaseAsk;
+
+/// What a commit meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Away,
+    /// It is carried out, and nobody learns of it.
+    AnswerLost,
+    /// It is not carried out, and nobody learns of that.
+    CommitLost,
+    /// It never answers.
+    Hangs,
+}
+
+/// A store that fails as it is told to.
+#[derive(Default)]
+struct Faulty {
+    inner: MemoryStore,
+    faults: Mutex<Vec<Fault>>,
+}
+
+impl Faulty {
+    fn next(&self, faults: &[Fault]) {
+        self.faults.lock().unwrap().extend(faults.iter().rev());
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn get(&self, key: &Key) -> Result<Option<Stored>, StoreError> {
+        self.inner.get(key).await
+    }
+    async fn list(&self, kind: &str) -> Result<(Vec<Stored>, Revision), StoreError> {
+        self.inner.list(kind).await
+    }
+    async fn read(&self, log: &str, from: u64) -> Result<Vec<Entry>, StoreError> {
+        self.inner.read(log, from).await
+    }
+    async fn logs(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        self.inner.logs(prefix).await
+    }
+    async fn trim(&self, log: &str, before: u64) -> Result<(), StoreError> {
+        self.inner.trim(log, before).await
+    }
+    async fn watch(&self, from: Revision) -> Result<Watch, StoreError> {
+        self.inner.watch(from).await
+    }
+    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+        let fault = self.faults.lock().unwrap().pop();
+        match fault {
+            None => self.inner.commit(batch).await,
+            Some(Fault::Away) => Err(StoreError::Unavailable { message: "unplugged".to_owned() }),
+            Some(Fault::AnswerLost) => self.inner.commit(batch).await.and(Err(StoreError::Unknown)),
+            Some(Fault::CommitLost) => Err(StoreError::Unknown),
+            Some(Fault::Hangs) => std::future::pending().await,
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_000_000).unwrap()
+}
+
+fn mac(last: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, last])
+}
+
+fn network() -> Arc<Network> {
+    let spec = serde_json::json!({"cidr": "10.0.0.0/24", "pool": ["10.0.0.10-10.0.0.250"]});
+    Arc::new(Network { name: "lab".into(), spec: serde_json::from_value::<NetworkSpec>(spec).unwrap() })
+}
+
+async fn open(store: &Arc<Faulty>) -> Arc<Leases> {
+    Leases::open(Arc::clone(store) as Arc<dyn Store>, &[]).await.0
+}
+
+/// What a REQUEST of this machine is to be written as.
+fn asked(leases: &Leases, network: &Arc<Network>, machine: u8) -> LeaseChange {
+    let standing = leases.table().standing(network, mac(machine), LeaseAsk::Any(None), leases.away(), now());
+    let Standing::May { ip, .. } = standing else { panic!("{standing:?}") };
+    let ends = now() + Duration::from_secs(600);
+    let lease = Lease { mac: mac(machine), state: LeaseState::Bound, ends, client_id: None };
+    LeaseChange { network: network.name.clone(), ip, lease }
+}
+
+async fn stored(store: &Faulty) -> Vec<(Ipv4Addr, MacAddr)> {
+    let (all, _) = store.list(LEASE_KIND).await.unwrap();
+    all.iter()
+        .map(|stored| (Lease::place(&stored.key).unwrap().1, Lease::from_value(&stored.value).unwrap().mac))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_called_durable_is_in_the_store_whatever_becomes_of_its_commit() {
+    use Fault::*;
+    let cases: &[(&[Fault], Outcome, bool)] = &[
+        (&[], Outcome::Durable, false),
+        (&[Away], Outcome::Away, true),
+        (&[AnswerLost], Outcome::Durable, false),
+        (&[CommitLost], Outcome::Durable, false),
+        (&[CommitLost, AnswerLost], Outcome::Durable, false),
+        (&[CommitLost, Away], Outcome::Away, true),
+        (&[Hangs], Outcome::Durable, false),
+    ];
+    for (faults, outcome, away) in cases {
+        let (store, network) = (Arc::new(Faulty::default()), network());
+        let leases = open(&store).await;
+        let changes: Vec<LeaseChange> = (1..=64).map(|machine| asked(&leases, &network, machine)).collect();
+        store.next(faults);
+        let outcomes = leases.commit(changes.clone(), now()).await;
+        assert_eq!(outcomes, vec![*outcome; 64], "{faults:?}");
+        assert_eq!(leases.away(), *away, "{faults:?}");
+        let kept = stored(&store).await;
+        let expected: Vec<_> = changes.iter().map(|change| (change.ip, change.lease.mac)).collect();
+        assert_eq!(kept.len(), if *outcome == Outcome::Durable { 64 } else { 0 }, "{faults:?}");
+        assert!(kept.iter().all(|have| expected.contains(have)), "{faults:?}");
+        // A server that starts on what is left gives each machine its own, and nobody another's.
+        let again = open(&store).await;
+        for (ip, of) in kept {
+            let other = again.table().standing(&network, mac(200), LeaseAsk::Select(ip), false, now());
+            assert!(matches!(other, Standing::Refused { .. }), "{faults:?}: {other:?}");
+            let own = again.table().standing(&network, of, LeaseAsk::Keep(ip), false, now());
+            assert!(matches!(own, Standing::May { leased: Some(_), .. }), "{faults:?}: {own:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_the_store_running_leases_are_kept_and_none_is_begun() {
+    let (store, network) = (Arc::new(Faulty::default()), network());
+    let leases = open(&store).await;
+    let change = asked(&leases, &network, 1);
+    assert_eq!(leases.commit(vec![change.clone()], now()).await, [Outcome::Durable]);
+    store.next(&[Fault::Away]);
+    let second = asked(&leases, &network, 2);
+    assert_eq!(leases.commit(vec![second], now()).await, [Outcome::Away]);
+
+    let ask = |machine, ask, at| leases.table().standing(&network, mac(machine), ask, leases.away(), at);
+    let kept = Standing::Kept { ip: change.ip, ends: change.lease.ends };
+    assert_eq!(ask(1, LeaseAsk::Any(None), now()), kept);
+    assert_eq!(ask(1, LeaseAsk::Keep(change.ip), now()), kept);
+    assert_eq!(ask(2, LeaseAsk::Any(None), now()), Standing::Away);
+    assert_eq!(ask(1, LeaseAsk::Any(None), change.lease.ends), Standing::Away, "its lease has ended");
+
+    let mut writer = Writer { jobs: mpsc::channel(1).1, leases: Arc::clone(&leases), loaded: true };
+    writer.look_again().await;
+    assert!(!leases.away());
+    assert!(matches!(ask(2, LeaseAsk::Any(None), now()), Standing::May { .. }));
+}
+
+#[tokio::test]
+async fn another_writers_lease_is_seen_and_not_overwritten() {
+    let (store, network) = (Arc::new(Faulty::default()), network());
+    let (one, two) = (open(&store).await, open(&store).await);
+    let (first, second) = (asked(&one, &network, 1), asked(&two, &network, 2));
+    assert_eq!(first.ip, second.ip, "both chose the first address");
+    assert_eq!(one.commit(vec![first.clone()], now()).await, [Outcome::Durable]);
+    let free = LeaseChange { ip: Ipv4Addr::new(10, 0, 0, 99), ..second.clone() };
+    assert_eq!(two.commit(vec![second, free.clone()], now()).await, [Outcome::Lost, Outcome::Durable]);
+    assert_eq!(stored(&store).await, [(first.ip, mac(1)), (free.ip, mac(2))]);
+}
