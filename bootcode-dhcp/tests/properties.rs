@@ -23,6 +23,16 @@ fn check(sending: &Sending, ask: &Packet<'_>, mode: DhcpMode) -> Result<(), Test
     prop_assert_eq!(reply.chaddr, ask.chaddr);
     prop_assert_eq!(reply.giaddr, ask.giaddr);
     prop_assert_eq!(encoded.bytes[240], 53, "the message type is first");
+    let relay_bytes = ask.option(82).map_or(0, |data| data.len() + 2 * data.len().div_ceil(255).max(1));
+    prop_assert!(encoded.bytes.len() <= sending.reply.max_bytes + relay_bytes, "the client takes no more");
+    for option in &sending.reply.options {
+        let read = reply.option(option.code) == Some(&option.data[..]);
+        prop_assert!(
+            read || encoded.left_out.contains(&option.code),
+            "option {} is lost unsaid",
+            option.code
+        );
+    }
     if !encoded.left_out.contains(&82) {
         prop_assert_eq!(reply.option(82), ask.option(82), "option 82 is echoed");
     }
@@ -68,6 +78,7 @@ proptest! {
         flags in any::<[u8; 2]>(),
         proxy_port in any::<bool>(),
         idle in any::<bool>(),
+        declared in 1..400usize,
         mode in mode(),
     ) {
         let mut ask = Ask::new(kind).at(10, &flags).ciaddr(ciaddr.into()).giaddr(giaddr.into());
@@ -77,6 +88,9 @@ proptest! {
         if proxy_port { ask = ask.via_4011("192.168.99.11:4011"); }
         let mut world = World::new(mode);
         if idle { world = world.idle(); }
+        // Of any length, so that the fields of the header are used and long ones split.
+        let option = format!(r#"[{{"code": 224, "hex": "{}", "always": true}}]"#, "5a".repeat(declared));
+        world.network.as_mut().unwrap().spec.dhcp.options = serde_json::from_str(&option).unwrap();
         let bytes = ask.bytes();
         let Ok(packet) = Packet::decode(&bytes) else { return Ok(()) };
         prop_assert_eq!(packet.xid, XID);
