@@ -25,6 +25,10 @@ pub const APPLY: &str = "/api/v1/apply";
 pub const DIFF: &str = "/api/v1/diff";
 /// Operators: GET the [`News`] since a revision; waits for some.
 pub const WATCH: &str = "/api/v1/watch";
+/// Operators: GET the [`Items`] that are machines without a Hardware, by address.
+pub const UNKNOWN: &str = "/api/v1/unknown";
+/// Operators: GET one of them.
+pub const UNKNOWN_ONE: &str = "/api/v1/unknown/{mac}";
 /// Operators: GET all documents of a kind.
 pub const LIST: &str = "/api/v1/{kind}";
 /// Operators: GET or DELETE a document.

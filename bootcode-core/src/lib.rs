@@ -41,5 +41,6 @@ pub mod source;
 pub mod store;
 pub mod template;
 pub mod timeline;
+pub mod unknown;
 pub mod workflow;
 pub mod yaml;

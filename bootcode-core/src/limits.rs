@@ -115,3 +115,13 @@ pub const NBP_NAME_BYTES: usize = 127;
 pub const BOOT_URL_BYTES: usize = 255;
 /// Bytes of an iPXE script in a document; iPXE keeps scripts in a heap of 512 KiB, and a batch of the store has to hold them.
 pub const SCRIPT_BYTES: usize = 64 << 10;
+/// Unknown machines that are remembered: a hall that nobody declared. Some KiB each.
+pub const UNKNOWN_MACHINES: usize = 10_000;
+/// Unknown machines that were seen and not looked at yet: a burst of a hall; a flood loses the rest.
+pub const UNKNOWN_QUEUE: usize = 4096;
+/// Seconds between two looks at which unknown machines are to be written or dropped.
+pub const UNKNOWN_WRITE_S: u64 = 2;
+/// Batches of unknown machines that one look writes: a flood costs the store no more than two transactions a second.
+pub const UNKNOWN_BATCHES: usize = 4;
+/// Seconds after which it is written that an unknown machine asked again.
+pub const UNKNOWN_FRESH_S: i64 = 60;

@@ -203,7 +203,7 @@ fn has_feature(mut data: &[u8], feature: u8) -> bool {
 }
 
 /// Text from the wire: bounded, without trailing NULs, control characters replaced.
-fn text(data: &[u8]) -> String {
+pub(crate) fn text(data: &[u8]) -> String {
     let end = data.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     let data = &data[..end.min(limits::CLASS_TEXT_BYTES)];
     String::from_utf8_lossy(data).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()

@@ -32,6 +32,7 @@ mod reply;
 mod responder;
 mod server;
 mod solicitation;
+mod unknown;
 mod wire;
 
 pub use boot::{Boot, Onward};

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use bootcode_core::{mac::MacAddr, source::CircuitKey, timeline::Reason};
 
 use crate::{
-    client::BootClient,
+    client::{BootClient, text},
     limits,
     responder::Verdict,
     wire::{BOOTREQUEST, BROADCAST, ETHERNET, Packet, code},
@@ -118,6 +118,8 @@ pub struct Query {
     pub requested_ip: Option<Ipv4Addr>,
     /// Option 82, echoed (RFC 3046).
     pub relay_agent: Option<Vec<u8>>,
+    /// Option 12: what the client calls itself.
+    pub hostname: Option<String>,
     /// The link that a relay means where `giaddr` is not on it (RFC 3527), or the client by option 118 (RFC 3011).
     pub link: Option<Ipv4Addr>,
     /// Bytes that the client takes, headers of IP and UDP apart.
@@ -198,6 +200,7 @@ fn query(packet: &Packet<'_>, rx: &RxMeta) -> Result<Query, Reason> {
         rapid_commit: packet.option(code::RAPID_COMMIT).is_some(),
         requested_ip: packet.address(code::REQUESTED_IP).filter(|ip| !ip.is_unspecified()),
         relay_agent: relay_agent.map(<[u8]>::to_vec),
+        hostname: packet.option(code::HOSTNAME).filter(|data| !data.is_empty()).map(text),
         link: relay_agent.and_then(link_selection).or_else(|| packet.address(code::SUBNET_SELECTION)),
         max_bytes: max_bytes(packet.option(code::MAX_MESSAGE_SIZE)),
     })
@@ -233,7 +236,7 @@ fn link_selection(data: &[u8]) -> Option<Ipv4Addr> {
 }
 
 /// A sub-option of option 82 (RFC 3046 2.0).
-fn sub_option(mut data: &[u8], wanted: u8) -> Option<&[u8]> {
+pub(crate) fn sub_option(mut data: &[u8], wanted: u8) -> Option<&[u8]> {
     while let [code, length, tail @ ..] = data {
         let (value, rest) = tail.split_at_checked(usize::from(*length))?;
         if *code == wanted {

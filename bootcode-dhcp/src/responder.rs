@@ -159,7 +159,7 @@ fn leases_here(query: &Query, network: &Network) -> bool {
 }
 
 /// Whether the relay that asks may ask for this network: a declared one, or, where none is declared, any inside it.
-fn serves(network: &Network, query: &Query) -> bool {
+pub(crate) fn serves(network: &Network, query: &Query) -> bool {
     let relays = &network.spec.dhcp.relays;
     query.giaddr.is_unspecified()
         || relays.contains(&query.giaddr)

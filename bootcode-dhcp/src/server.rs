@@ -26,6 +26,7 @@ use bootcode_core::{
     source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, Work, WorkSource},
     store::Store,
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason, Subject},
+    unknown::UnknownRecorder,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,7 @@ use crate::{
     query::{Query, RxMeta, ServerPort, classify},
     record::events,
     responder::{Facts, Notice, Response, Verdict, respond},
+    unknown::unknown,
     wire::{Packet, ReplyType},
 };
 
@@ -74,6 +76,8 @@ pub struct Sources {
     pub policy: Arc<dyn BootPolicy>,
     /// Where leases of pools are kept; without it no Network has a pool.
     pub leases: Option<Arc<dyn Store>>,
+    /// Told of machines that no Hardware names, where their Network wants that.
+    pub unknown: Option<Arc<dyn UnknownRecorder>>,
     /// The timeline.
     pub recorder: Arc<dyn BootRecorder>,
     /// The time.
@@ -212,6 +216,13 @@ impl Shell {
     async fn answer(&self, query: Query, port: &Arc<Port>, tried: u32) {
         let now = self.sources.clock.now();
         let Some((mut found, mut verdict)) = self.decide(&query, port, now).await else { return };
+        if tried == 0
+            && let (None, Some(network), Some(recorder)) =
+                (&found.hardware, &found.network, &self.sources.unknown)
+            && let Some(machine) = unknown(&query, network, now)
+        {
+            recorder.saw(machine);
+        }
         if let (Verdict::Answer(Response::Probe { ip }), Some(leases)) = (&verdict, &self.leases) {
             let ip = *ip;
             match self.doubts.get(&port.link.name) {

@@ -158,6 +158,7 @@ fn serving(
             sessions: Arc::new(BootSessions::new()),
             policy: Arc::new(DefaultPolicy),
             leases: Some(Arc::clone(store)),
+            unknown: None,
             recorder: recorded.clone(),
             clock: Arc::new(SystemClock),
         };

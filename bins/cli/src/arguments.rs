@@ -1,9 +1,12 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{net::Ipv4Addr, path::PathBuf, str::FromStr};
 
 use bootcode_api::Endpoint;
-use bootcode_core::document::Kind;
+use bootcode_core::{
+    document::{Kind, UnknownKind},
+    mac::MacAddr,
+};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::describe::Selector;
@@ -63,9 +66,9 @@ pub(crate) enum Command {
     Schema,
     /// Shows documents and their status.
     Get {
-        /// network, profile, hardware, template, workflow or secret.
-        kind: Kind,
-        /// One of them; without it all.
+        /// network, profile, hardware, template, workflow, secret, or unknown: machines that asked and that no Hardware names.
+        kind: Subject,
+        /// One of them, an unknown machine by its MAC; without it all.
         name: Option<String>,
         /// Only those with these labels: label=value, several with commas between.
         #[arg(short = 'l', long, conflicts_with = "name")]
@@ -79,9 +82,9 @@ pub(crate) enum Command {
     },
     /// Shows everything about a document: as declared, its status, and what happened.
     Describe {
-        /// network, profile, hardware, template, workflow or secret.
-        kind: Kind,
-        /// Which.
+        /// network, profile, hardware, template, workflow, secret or unknown.
+        kind: Subject,
+        /// Which; an unknown machine by its MAC.
         name: String,
     },
     /// Deletes a document that nothing refers to.
@@ -90,6 +93,26 @@ pub(crate) enum Command {
         kind: Kind,
         /// Which.
         name: String,
+    },
+    /// Declares a machine that asked and that no Hardware names: `get unknown` lists them.
+    Adopt {
+        /// Its MAC.
+        mac: MacAddr,
+        /// What it is called; without it by the host name that it gave, else by its MAC.
+        #[arg(long)]
+        name: Option<String>,
+        /// Its reservation in the Network that it asked from.
+        #[arg(long)]
+        ip: Option<Ipv4Addr>,
+        /// The Profile that it shares.
+        #[arg(long)]
+        profile: Option<String>,
+        /// Prints the document and applies nothing: for a file in Git.
+        #[arg(long)]
+        dry_run: bool,
+        /// Prints the document in this form and applies nothing.
+        #[arg(short = 'o', long = "output", value_enum, default_value_t)]
+        format: Format,
     },
     /// Prints what the actions of a workflow wrote.
     Logs {
@@ -147,4 +170,28 @@ pub(crate) enum Format {
     Table,
     Yaml,
     Json,
+}
+
+/// What can be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// What people apply.
+    Document(Kind),
+    /// Machines that no Hardware names.
+    Unknown,
+}
+
+impl FromStr for Subject {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if ["unknown", "unknowns"].contains(&text.to_ascii_lowercase().as_str()) {
+            return Ok(Self::Unknown);
+        }
+        text.parse().map(Self::Document).map_err(|_: UnknownKind| {
+            format!(
+                "`{text}` is no kind: use network, profile, hardware, template, workflow, secret or unknown"
+            )
+        })
+    }
 }

@@ -50,6 +50,10 @@ pub(crate) enum CliError {
     Form { message: String },
     #[error("{workflow} is {state}{}{reason}", if reason.is_empty() { "" } else { ": " })]
     NotSucceeded { workflow: String, state: String, reason: String },
+    #[error("there is a Hardware `{name}` already; choose another name with --name")]
+    NameTaken { name: String },
+    #[error("{message}")]
+    NotAMac { message: String },
     #[error("{message}")]
     NoWorkflow { message: String },
     #[error("{workflow} has no action `{action}`; it has {known}")]
@@ -109,7 +113,7 @@ impl CliError {
             Self::Client(
                 ClientError::Connect { .. } | ClientError::Broken { .. } | ClientError::Version { .. },
             ) => UNAVAILABLE,
-            Self::Faults { .. } | Self::NoDocuments | Self::NoWorkflow { .. } => DATA,
+            Self::Faults { .. } | Self::NoDocuments | Self::NotAMac { .. } | Self::NoWorkflow { .. } => DATA,
             Self::Input(_) | Self::Empty { .. } => NO_INPUT,
             Self::Output { .. } => IO,
             Self::Runtime { .. } => OS,

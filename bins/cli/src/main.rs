@@ -12,11 +12,12 @@ mod resolved;
 mod show;
 mod terminal;
 mod timeline;
+mod unknown;
 mod watch;
 
 use std::{io, process::ExitCode};
 
-use arguments::{Arguments, Command, Format};
+use arguments::{Arguments, Command, Format, Subject};
 use bootcode_api::{OperatorClient, routes::Applied};
 use bootcode_core::document::{Kind, Plan};
 use clap::Parser as _;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(source) => return CliError::Runtime { source }.report(false),
     };
-    let applies = matches!(arguments.command, Command::Apply { .. });
+    let applies = matches!(arguments.command, Command::Apply { .. } | Command::Adopt { .. });
     let interruptible = async {
         tokio::select! {
             // The command first: what it reads before it asks a server, as standard input, the signal ends by itself.
@@ -79,8 +80,17 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
             render::render(&paths, workflow.as_deref(), format, Form::of(&io::stdout()))
         }
         Command::Schema => show::value(&bootcode_core::document::schema(), Format::Json),
-        Command::Describe { kind, name } => describe::describe(&client, kind, &name).await,
-        Command::Get { kind, name: Some(name), format, resolved, .. } => {
+        Command::Get { kind: Subject::Unknown, name, selector, format, .. } => {
+            unknown::get(&client, name.as_deref(), selector.as_ref(), format).await
+        }
+        Command::Describe { kind: Subject::Unknown, name } => unknown::describe(&client, &name).await,
+        Command::Adopt { mac, name, ip, profile, dry_run, format } => {
+            unknown::adopt(&client, mac, &unknown::Wanted { name, ip, profile }, dry_run, format).await
+        }
+        Command::Describe { kind: Subject::Document(kind), name } => {
+            describe::describe(&client, kind, &name).await
+        }
+        Command::Get { kind: Subject::Document(kind), name: Some(name), format, resolved, .. } => {
             let document = client.one(kind.name(), &name, resolved).await?;
             match format {
                 format if resolved && kind == Kind::Hardware => resolved::show(document, format),
@@ -89,7 +99,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
                 format => show::value(&document, format),
             }
         }
-        Command::Get { kind, name: None, selector, format, .. } => {
+        Command::Get { kind: Subject::Document(kind), name: None, selector, format, .. } => {
             let mut items = client.list(kind.name()).await?.items;
             items.retain(|item| selector.as_ref().is_none_or(|selector| selector.fits(item)));
             match format {

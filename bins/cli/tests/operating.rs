@@ -394,3 +394,49 @@ fn an_interrupt_ends_what_follows_quietly() {
         }
     });
 }
+
+#[test]
+fn a_machine_that_nobody_declared_is_listed_over_a_restart_and_adopted_once() {
+    on_a_wire(|| {
+        let network = DOCUMENTS.split("---").next().unwrap().replace("cidr:", "unknown: record, cidr:");
+        let mut site = Site::new(&network);
+        let mac = "52:54:00:00:00:01";
+        site.say(&[
+            ("get unknown", 0, "no machine without a Hardware"),
+            (&format!("adopt {mac}"), 1, "there is no unknown machine 52:54:00:00:00:01"),
+            ("describe unknown nope", 65, "`nope` is no MAC address"),
+        ]);
+        let asks = || {
+            let status = Command::new("busybox")
+                .args("udhcpc -i cli0 -f -n -q -t 1 -T 1 -x hostname:Node-7 -s /bin/true".split(' '))
+                .stderr(Stdio::null())
+                .status();
+            assert!(!status.unwrap().success(), "it is recorded, not answered");
+        };
+        asks();
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !site.bootcode("get unknown").1.contains(mac) {
+            assert!(std::time::Instant::now() < until, "never listed");
+        }
+        site.server.kill().unwrap();
+        site.server.wait().unwrap();
+        site.server = serve(site.dir.path());
+        site.write("taken.yaml", "apiVersion: bootcode/v1\nkind: Hardware\nmetadata: {name: taken}\nspec: {interfaces: [{id: nic0, mac: 52:54:00:00:00:09}]}\n");
+        site.say(&[
+            ("get unknown", 0, "Node-7"),
+            ("get unknown 52-54-00-00-00-01 -o yaml", 0, "vendorClass: udhcp"),
+            (&format!("describe unknown {mac}"), 0, "Hostname:     Node-7"),
+            ("apply -f taken.yaml", 0, "created   Hardware/taken"),
+            (&format!("adopt {mac} --name taken"), 1, "there is a Hardware `taken` already"),
+            (&format!("adopt {mac} --name A_B"), 65, "is no name"),
+            (&format!("adopt {mac} --ip 10.9.9.9"), 65, "outside 192.168.99.0/24"),
+            (&format!("adopt {mac} --dry-run"), 0, "name: node-7"),
+            (&format!("adopt {mac} -o json"), 0, "\"name\": \"node-7\""),
+            ("get hardware node-7", 1, "there is no Hardware `node-7`"),
+            (&format!("adopt {mac} --ip 192.168.99.11"), 0, "created   Hardware/node-7"),
+            ("get hardware", 0, "192.168.99.11"),
+            ("get unknown", 0, "no machine without a Hardware"),
+            (&format!("adopt {mac}"), 1, "it is Hardware `node-7`"),
+        ]);
+    });
+}

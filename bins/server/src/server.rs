@@ -11,6 +11,7 @@ use bootcode_core::{
     secret::SecretSource,
     source::HardwareSource,
     store::{SqliteStore, Store},
+    unknown::UnknownQueue,
 };
 use bootcode_dhcp::{DhcpConfig, DhcpServer, Sources};
 use bootcode_metadata::MetadataParts;
@@ -127,9 +128,11 @@ impl Server {
         };
         let files = files::open(&config, rendered(&control, &site, &policy), autoexec(&control, &site))?;
 
+        let (unknown, unknown_machines) =
+            UnknownQueue::new(Arc::clone(&control.store), Arc::clone(&control.hardware));
         let dhcp = DhcpServer::bind(
             DhcpConfig { interfaces: config.interfaces.clone(), site: site.clone(), probe: true },
-            dhcp_sources(&control, &policy),
+            dhcp_sources(&control, &policy, unknown),
         )
         .await?;
         let tftp = TftpServer::bind(
@@ -197,6 +200,7 @@ impl Server {
             let follow = sources::follow(Arc::clone(&control.applier), watched, cancel.clone());
             start("the directories of documents", Box::pin(follow));
         }
+        start("unknown machines", Box::pin(unknown_machines.run(cancel.clone())));
         start("DHCP", Box::pin(dhcp.run(cancel.clone())));
         start("TFTP", Box::pin(tftp.run(cancel.clone())));
         start("machines' HTTP", Box::pin(http::serve_machines(machines, machine_routes, cancel.clone())));
@@ -248,7 +252,7 @@ fn rendered(control: &Control, site: &Site, policy: &Arc<dyn BootPolicy>) -> Ren
     })
 }
 
-fn dhcp_sources(control: &Control, policy: &Arc<dyn BootPolicy>) -> Sources {
+fn dhcp_sources(control: &Control, policy: &Arc<dyn BootPolicy>, unknown: UnknownQueue) -> Sources {
     Sources {
         hardware: Arc::clone(&control.hardware),
         networks: Arc::clone(&control.snapshot) as _,
@@ -256,6 +260,7 @@ fn dhcp_sources(control: &Control, policy: &Arc<dyn BootPolicy>) -> Sources {
         policy: Arc::clone(policy),
         sessions: Arc::clone(&control.sessions),
         leases: Some(Arc::clone(&control.store)),
+        unknown: Some(Arc::new(unknown)),
         recorder: Arc::clone(&control.recorder) as _,
         clock: Arc::clone(&control.clock),
     }
@@ -282,6 +287,7 @@ fn operator_routes(control: &Control) -> Router {
         engine: Arc::clone(&control.engine),
         journal: Arc::clone(&control.journal),
         snapshot: Arc::clone(&control.snapshot),
+        hardware: Arc::clone(&control.hardware),
         clock: Arc::clone(&control.clock),
     })
 }

@@ -1,6 +1,6 @@
 //! The operators' API, typed.
 
-use bootcode_core::document::Plan;
+use bootcode_core::{document::Plan, mac::MacAddr, unknown::Unknown};
 use bytes::Bytes;
 use hyper::Method;
 use serde_json::Value;
@@ -73,6 +73,22 @@ impl OperatorClient {
     pub async fn one(&self, kind: &str, name: &str, resolved: bool) -> Result<Value, ClientError> {
         let path = routes::ONE.replace("{kind}", &encode(kind)).replace("{name}", &encode(name));
         self.get(&format!("{path}{}", if resolved { "?resolved=true" } else { "" })).await
+    }
+
+    /// The machines that asked and that no Hardware names.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn unknown(&self) -> Result<Items, ClientError> {
+        self.get(routes::UNKNOWN).await
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// [`routes::Problem::NotFound`], and [`routes::Problem::Rejected`] where a Hardware names it; else see [`ClientError`].
+    pub async fn unknown_one(&self, mac: MacAddr) -> Result<Unknown, ClientError> {
+        self.get(&routes::UNKNOWN_ONE.replace("{mac}", &mac.to_string())).await
     }
 
     /// Deletes a document.

@@ -2,6 +2,7 @@
 
 mod documents;
 mod streams;
+mod unknown;
 mod watch;
 
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use axum::{
     routing::{get, post},
 };
 use bootcode_core::{
-    apply::Applier, clock::Clock, engine::Engine, journal::Journal, snapshot::Snapshot, store::Store,
+    apply::Applier, clock::Clock, engine::Engine, journal::Journal, snapshot::Snapshot,
+    source::HardwareSource, store::Store,
 };
 
 use crate::{limits::OPERATOR_BODY_BYTES, routes};
@@ -33,6 +35,8 @@ pub struct OperatorParts {
     pub journal: Arc<dyn Journal>,
     /// What the data plane knows: an answer to `apply` leaves when it knows, too.
     pub snapshot: Arc<Snapshot>,
+    /// Whose machines are no unknown ones.
+    pub hardware: Arc<dyn HardwareSource>,
     /// The time, for waiting.
     pub clock: Arc<dyn Clock>,
 }
@@ -43,6 +47,8 @@ pub fn router(parts: OperatorParts) -> Router {
         .route(routes::APPLY, post(documents::apply))
         .route(routes::DIFF, post(documents::diff))
         .route(routes::WATCH, get(watch::watch))
+        .route(routes::UNKNOWN, get(unknown::list))
+        .route(routes::UNKNOWN_ONE, get(unknown::one))
         .route(routes::LIST, get(documents::list))
         .route(routes::ONE, get(documents::one).delete(documents::delete))
         .route(routes::COMMAND, post(documents::command))

@@ -42,6 +42,7 @@ pub use hardware::{
     Circuit, Disk, Hardware, HardwareSpec, Identity, Instance, Interface, LocalBoot, Os, Partition,
     PartitionTable, Storage,
 };
+pub(crate) use name::document_name_fault as name_fault;
 pub use netboot::{Netboot, NetworkNetboot};
 pub(crate) use netboot::{http_uri, nbp};
 pub use network::{

@@ -2,7 +2,7 @@
 
 /// Why a name is none, or `None` for a good one: lower-case letters, digits, `-` and `.`, a letter or digit at both ends, at most
 /// 63 characters. Such names are host names, file names and parts of URLs.
-pub(super) fn document_name_fault(name: &str) -> Option<String> {
+pub(crate) fn document_name_fault(name: &str) -> Option<String> {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
     let good = name.len() <= 63
         && !name.is_empty()

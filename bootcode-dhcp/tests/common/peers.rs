@@ -102,6 +102,7 @@ pub fn sources(world: &World, recorded: &Arc<Recorded>) -> Sources {
         sessions: Arc::new(BootSessions::new()),
         policy: Arc::new(DefaultPolicy),
         leases: None,
+        unknown: None,
         recorder: recorded.clone(),
         clock: Arc::new(SystemClock),
     }

@@ -1,0 +1,90 @@
+use super::*;
+use crate::{
+    document::{Origin, validate},
+    limits::{BATCH_OPERATIONS, UNKNOWN_MACHINES},
+    yaml,
+};
+
+fn machine(number: u32, at_s: i64) -> Unknown {
+    let [_, a, b, c] = number.to_be_bytes();
+    let at = Timestamp::from_second(at_s).unwrap();
+    Unknown {
+        mac: MacAddr([0x52, 0x54, 0, a, b, c]),
+        archs: vec![ClientArch::X64_EFI],
+        vendor_class: Some("PXEClient".to_owned()),
+        user_class: None,
+        guid: None,
+        client_id: None,
+        hostname: None,
+        relay: None,
+        circuit_id: None,
+        remote_id: None,
+        network: "lab".to_owned(),
+        first_seen: at,
+        last_seen: at,
+        times: 1,
+    }
+}
+
+#[test]
+fn a_flood_of_addresses_leaves_the_latest_and_batches_within_their_bounds() {
+    let mut table = UnknownTable::load([machine(0, 0)]);
+    for number in 1..=30_000 {
+        table.saw(machine(number, i64::from(number)));
+        assert!(table.len() <= UNKNOWN_MACHINES);
+    }
+    assert!(!table.macs().any(|mac| mac == machine(0, 0).mac), "the oldest went");
+    assert!(table.macs().any(|mac| mac == machine(30_000, 0).mac), "the latest is there");
+    let (mut puts, mut deletes) = (0, 0);
+    while let Some(batch) = table.next_batch() {
+        assert!(batch.puts.len() + batch.deletes.len() <= BATCH_OPERATIONS);
+        (puts, deletes) = (puts + batch.puts.len(), deletes + batch.deletes.len());
+        table.written(&batch);
+    }
+    assert_eq!((puts, deletes), (UNKNOWN_MACHINES, 1), "what came and went in between was never written");
+}
+
+#[test]
+fn a_machine_that_says_nothing_new_is_written_once_a_minute_and_one_that_does_at_once() {
+    let mut table = UnknownTable::default();
+    let write = |table: &mut UnknownTable, seen: Unknown| {
+        table.saw(seen);
+        let batch = table.next_batch();
+        batch.inspect(|batch| table.written(batch)).map(|batch| batch.puts[0].1["times"].clone())
+    };
+    assert_eq!(write(&mut table, machine(1, 0)), Some(json!(1)));
+    assert_eq!(write(&mut table, machine(1, 4)), None);
+    assert_eq!(write(&mut table, machine(1, 59)), None);
+    assert_eq!(write(&mut table, machine(1, 60)), Some(json!(4)));
+    let ipxe = Unknown { user_class: Some("iPXE".to_owned()), vendor_class: None, ..machine(1, 61) };
+    assert_eq!(write(&mut table, ipxe), Some(json!(5)));
+    assert_eq!(write(&mut table, machine(1, 62)), None, "a stage that says less takes nothing away");
+}
+
+#[test]
+fn a_machine_that_is_declared_leaves_the_store_and_comes_back_whole() {
+    let mut table = UnknownTable::load([machine(1, 0)]);
+    table.forget(machine(1, 0).mac);
+    assert_eq!(table.next_batch().unwrap().deletes, [Unknown::key(machine(1, 0).mac)]);
+    table.saw(machine(1, 5));
+    let batch = table.next_batch().unwrap();
+    assert_eq!((batch.deletes.len(), batch.puts.len()), (0, 1));
+}
+
+#[test]
+fn what_is_adopted_is_a_document_that_apply_takes() {
+    let network =
+        "apiVersion: bootcode/v1\nkind: Network\nmetadata: {name: lab}\nspec: {cidr: 10.0.0.0/24}\n";
+    for (hostname, name) in
+        [(None, "node-525400000001"), (Some("Node-7"), "node-7"), (Some("a b"), "node-525400000001")]
+    {
+        let said = Unknown { hostname: hostname.map(str::to_owned), ..machine(1, 0) };
+        assert_eq!(said.suggested_name(), name);
+        let document = said.adopt(name, Some([10, 0, 0, 7].into()), None);
+        let text = yaml::to_string(&json!(document)).unwrap();
+        let set = validate(&[("n", network), ("h", &text)], &[], Origin::Operator, Timestamp::UNIX_EPOCH);
+        set.unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+    }
+    let stored = machine(1, 0);
+    assert_eq!(serde_json::from_value::<Unknown>(stored.to_value()).unwrap(), stored);
+}
