@@ -10,7 +10,8 @@
 //! check(b"../etc/passwd");
 //! ```
 
-mod dhcp;
+mod dhcp_decode;
+mod dhcp_respond;
 mod documents;
 mod file_name;
 mod http_range;
@@ -20,7 +21,8 @@ mod template;
 mod tftp;
 mod token;
 
-pub use dhcp::dhcp;
+pub use dhcp_decode::dhcp_decode;
+pub use dhcp_respond::dhcp_respond;
 pub use documents::documents;
 pub use file_name::file_name;
 pub use http_range::http_range;
@@ -34,11 +36,12 @@ pub use token::token;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("file_name", file_name),
     ("token", token),
     ("documents", documents),
-    ("dhcp", dhcp),
+    ("dhcp_decode", dhcp_decode),
+    ("dhcp_respond", dhcp_respond),
     ("tftp", tftp),
     ("http_range", http_range),
     ("lease_table", lease_table),

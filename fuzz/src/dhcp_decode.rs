@@ -3,7 +3,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use bootcode_dhcp::{Packet, RxMeta, ServerPort, Verdict, classify};
 
 /// A packet is read or refused; whatever is read is classified, the same each time.
-pub fn dhcp(bytes: &[u8]) {
+pub fn dhcp_decode(bytes: &[u8]) {
     let Ok(packet) = Packet::decode(bytes) else { return };
     assert!(packet.hlen <= 16);
     let kept: usize = packet.options().map(|(_, data)| data.len()).sum();
