@@ -30,6 +30,7 @@ mod query;
 mod record;
 mod reply;
 mod responder;
+mod rival;
 mod server;
 mod solicitation;
 mod unknown;

@@ -36,6 +36,20 @@ pub const THROTTLED: usize = 65_536;
 pub const CLIENT_PER_S: u32 = 20;
 /// Packets of one client at once: all stages of a boot, each of them repeated.
 pub const CLIENT_BURST: u32 = 60;
+/// How often documents are asked whether a Network has turned authoritative, so that other servers are looked for.
+pub const RIVAL_LOOK: Duration = Duration::from_secs(2);
+/// How often other servers are looked for: one broadcast in ten minutes is nobody's burden.
+pub const RIVAL_PERIOD: Duration = Duration::from_secs(600);
+/// When it is looked again after a known one did not answer, or the search could not be sent.
+pub const RIVAL_AGAIN: Duration = Duration::from_secs(60);
+/// How long offers are waited for: dnsmasq pings an address for 3 s before it offers it, ISC's server for 1 s.
+pub const RIVAL_WAIT: Duration = Duration::from_secs(5);
+/// Searches in a row that another server leaves unanswered until it counts as gone.
+pub const RIVAL_MISSES: u32 = 2;
+/// How long another Bootcode, which answers no search, is silent until it counts as gone: two of its own searches, and some more.
+pub const RIVAL_SILENT: Duration = Duration::from_secs(1500);
+/// Other servers that are known on one wire; a forger of more fills neither memory nor the log.
+pub const RIVALS: usize = 16;
 /// How often an interface is looked at: whether it is still the one that the sockets are bound to, and its addresses.
 pub const LINK_WATCH: Duration = Duration::from_secs(2);
 /// How long a full send queue is waited for; the kernel keeps what arrives meanwhile.

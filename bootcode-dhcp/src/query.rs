@@ -8,6 +8,7 @@ use crate::{
     client::{BootClient, text},
     limits,
     responder::Verdict,
+    rival::is_search,
     wire::{BOOTREQUEST, BROADCAST, ETHERNET, Packet, code},
 };
 
@@ -183,6 +184,9 @@ fn query(packet: &Packet<'_>, rx: &RxMeta) -> Result<Query, Reason> {
     let mac = MacAddr([a, b, c, d, e, f]);
     if !mac.is_unicast() {
         return Err(Reason::Malformed);
+    }
+    if is_search(packet) {
+        return Err(Reason::ServerSearch);
     }
     let relay_agent = packet.option(code::RELAY_AGENT);
     Ok(Query {

@@ -9,6 +9,7 @@ mod leases;
 mod link;
 mod metrics;
 mod probe;
+mod rival;
 mod serve;
 mod socket;
 mod solicit;
@@ -37,6 +38,7 @@ use self::{
     leases::{Exchange, Leases, Writer},
     link::Link,
     probe::{Doubt, Doubts, Prober},
+    rival::Searches,
     socket::Port,
 };
 use crate::{
@@ -45,6 +47,7 @@ use crate::{
     query::{Query, RxMeta, ServerPort, classify},
     record::events,
     responder::{Facts, Notice, Response, Verdict, respond},
+    rival::searching,
     unknown::unknown,
     wire::{Packet, ReplyType},
 };
@@ -90,6 +93,7 @@ pub struct DhcpServer {
     shell: Arc<Shell>,
     writer: Option<Writer>,
     probers: Vec<Prober>,
+    watched: Vec<(String, mpsc::Receiver<Ipv4Addr>)>,
 }
 
 impl DhcpServer {
@@ -131,8 +135,14 @@ impl DhcpServer {
                 probers.push(prober);
             }
         }
-        let shell = Shell { config, sources, leases, doubts, metrics: DhcpMetrics::default() };
-        Ok(Self { ports, shell: Arc::new(shell), writer, probers })
+        let (mut searches, mut watched) = (HashMap::new(), Vec::new());
+        for name in &config.interfaces {
+            let (sender, receiver) = mpsc::channel(limits::RIVALS);
+            searches.insert(name.clone(), sender);
+            watched.push((name.clone(), receiver));
+        }
+        let shell = Shell { config, sources, leases, doubts, searches, metrics: DhcpMetrics::default() };
+        Ok(Self { ports, shell: Arc::new(shell), writer, probers, watched })
     }
 
     /// What it counts; register it where metrics are exposed.
@@ -160,6 +170,12 @@ impl DhcpServer {
             let (shell, cancel) = (Arc::clone(&self.shell), cancel.clone());
             tasks.spawn(async move { cancel.run_until_cancelled(prober.run(shell)).await });
         }
+        for (interface, searches) in self.watched {
+            let (shell, cancel) = (Arc::clone(&self.shell), cancel.clone());
+            tasks.spawn(async move {
+                cancel.run_until_cancelled(rival::watch(&shell, &interface, searches)).await
+            });
+        }
         for port in self.ports {
             let (shell, cancel) = (Arc::clone(&self.shell), cancel.clone());
             tasks.spawn(async move { cancel.run_until_cancelled(serve::serve(&shell, port)).await });
@@ -179,16 +195,25 @@ struct Shell {
     leases: Option<Arc<Leases>>,
     /// By interface; one that is missing cannot be asked.
     doubts: HashMap<String, Doubts>,
+    searches: Searches,
     metrics: DhcpMetrics,
 }
 
 impl Shell {
     /// One packet from its bytes to its question; `None` where it is none of ours.
-    fn read(&self, bytes: &[u8], rx: &RxMeta) -> Option<Query> {
+    fn read(&self, bytes: &[u8], rx: &RxMeta, link: &Link) -> Option<Query> {
         let reason = match Packet::decode(bytes) {
             Ok(packet) => match classify(&packet, rx) {
                 Verdict::Answer(query) => return Some(query),
-                Verdict::Ignore(reason) => reason,
+                Verdict::Ignore(reason) => {
+                    if let (Some(server), Some(searches)) =
+                        (searching(&packet), self.searches.get(&link.name))
+                    {
+                        // One that is lost there comes again.
+                        let _ = searches.try_send(server);
+                    }
+                    reason
+                }
             },
             Err(error) => {
                 debug!(%error, source = %rx.source, "DHCP malformed");
@@ -198,6 +223,11 @@ impl Shell {
         self.metrics.ignored(reason);
         debug!(?reason, source = %rx.source, "DHCP ignored");
         None
+    }
+
+    /// Whether we are meant: an address of this interface, or one that the site is reached by.
+    fn own(&self, link: &Link, server: Ipv4Addr) -> bool {
+        link.addresses.contains(&server) || self.config.site.addresses.contains(&server)
     }
 
     /// A client that asks too often is not answered; its timeline says so once.
@@ -353,6 +383,11 @@ impl Shell {
             let key = query.link.map_or(NetworkKey::Relay(query.giaddr), NetworkKey::Link);
             return self.sources.networks.network(key).await;
         }
+        self.network_of(link).await
+    }
+
+    /// The Network of an interface.
+    async fn network_of(&self, link: &Link) -> Result<Option<Arc<Network>>, SourceError> {
         // An interface may have addresses of several networks, or none of its own where the site's is reached through it.
         for &address in link.addresses.iter().chain(&self.config.site.addresses) {
             let network = self.sources.networks.network(NetworkKey::Interface(address)).await?;

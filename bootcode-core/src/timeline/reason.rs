@@ -13,6 +13,9 @@ pub enum Reason {
     /// A BOOTREPLY, or a message type that only servers send.
     #[error("the message is a server's")]
     NotARequest,
+    /// A Bootcode looks for other DHCP servers; that is no machine.
+    #[error("a Bootcode looks for other servers")]
+    ServerSearch,
     /// No declared Network fits the interface or relay.
     #[error("no declared Network is on this link")]
     UnknownNetwork,

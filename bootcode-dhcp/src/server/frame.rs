@@ -45,6 +45,21 @@ pub(super) fn frame(ends: &Ends, payload: &[u8]) -> Option<Vec<u8>> {
     Some([&to_mac.0[..], &from_mac.0, &[0x08, 0x00], &ip, &udp, payload].concat())
 }
 
+/// What a frame carries by UDP to this port; `None` for anything else, and for fragments. Sums are not looked at: the system computes them
+/// after frames of its own machine were heard.
+pub(super) fn payload(frame: &[u8], port: u16) -> Option<&[u8]> {
+    let ip = frame.strip_prefix(frame.get(..12)?)?.strip_prefix(&[0x08, 0x00])?;
+    let header = usize::from(ip.first().filter(|first| *first >> 4 == 4)? & 0x0f) * 4;
+    let fragment = u16::from_be_bytes([*ip.get(6)?, *ip.get(7)?]) & 0x3fff != 0;
+    if fragment || *ip.get(9)? != 17 || header < IPV4_BYTES {
+        return None;
+    }
+    let udp = ip.get(header..)?;
+    let to = u16::from_be_bytes([*udp.get(2)?, *udp.get(3)?]);
+    let bytes = usize::from(u16::from_be_bytes([*udp.get(4)?, *udp.get(5)?]));
+    udp.get(UDP_BYTES..bytes).filter(|_| to == port)
+}
+
 /// RFC 1071; every part but the last has an even length.
 pub(super) fn checksum(parts: &[&[u8]]) -> u16 {
     let mut sum = 0u32;
@@ -80,6 +95,25 @@ mod tests {
             assert_eq!(usize::from(u16::from_be_bytes([ip[2], ip[3]])), datagram.len());
             assert_eq!(usize::from(u16::from_be_bytes([udp[4], udp[5]])), udp.len());
             assert_eq!(checksum(&[&ip[12..20], &[0, 17, udp[4], udp[5]], udp]), 0);
+        }
+    }
+
+    #[test]
+    fn a_frame_is_read_as_it_was_made_and_others_are_passed_over() {
+        let end = |last, port| (MacAddr([2, 0, 0, 0, 0, last]), Ipv4Addr::new(10, 0, 0, last), port);
+        let mut made = frame(&Ends { from: end(1, 67), to: end(2, 68) }, b"payload").unwrap();
+        made.resize(60, 0);
+        assert_eq!(payload(&made, 68), Some(&b"payload"[..]), "without the padding");
+        assert_eq!(payload(&made, 67), None);
+        for (at, value) in
+            [(13, 6), (14, 0x65), (14, 0x44), (14, 0x4f), (20, 0x20), (21, 1), (23, 6), (39, 7), (39, 99)]
+        {
+            let mut other = made.clone();
+            other[at] = value;
+            assert_eq!(payload(&other, 68), None, "{at}: {value}");
+        }
+        for length in 0..49 {
+            assert_eq!(payload(&made[..length], 68), None, "{length}");
         }
     }
 

@@ -21,6 +21,7 @@ pub struct DhcpMetrics {
     pub(super) unsent: Counter,
     pub(super) in_flight: Gauge,
     pub(super) seconds: Histogram,
+    other_servers: Family<[(&'static str, String); 1], Gauge>,
 }
 
 /// The label `reason`: the closed reasons, by the names that the timeline has.
@@ -51,6 +52,7 @@ impl Default for DhcpMetrics {
             unsent: Counter::default(),
             in_flight: Gauge::default(),
             seconds: Histogram::new(SECONDS),
+            other_servers: Family::default(),
         }
     }
 }
@@ -69,6 +71,11 @@ impl DhcpMetrics {
             "From reading a packet to having answered or queued it",
             self.seconds.clone(),
         );
+        dhcp.register(
+            "other_servers",
+            "Other DHCP servers on the wire of an interface whose Network is authoritative",
+            self.other_servers.clone(),
+        );
     }
 
     pub(super) fn answered(&self, kind: ReplyType) {
@@ -77,6 +84,10 @@ impl DhcpMetrics {
             ReplyType::Ack => self.acks.inc(),
             ReplyType::Nak => self.naks.inc(),
         };
+    }
+
+    pub(super) fn other_servers(&self, interface: &str, count: usize) {
+        let _ = self.other_servers.get_or_create(&[("interface", interface.to_owned())]).set(count as i64);
     }
 
     pub(super) fn ignored(&self, reason: Reason) {
@@ -97,6 +108,7 @@ mod tests {
         metrics.ignored(Reason::UnknownMachine);
         metrics.ignored(Reason::UnknownMachine);
         metrics.seconds.observe(30e-6);
+        metrics.other_servers("lan0", 2);
         let mut registry = Registry::with_prefix("bootcode");
         metrics.register(&mut registry);
         let mut text = String::new();
@@ -107,6 +119,7 @@ mod tests {
             "bootcode_dhcp_answered_total{type=\"nak\"} 0\n",
             "bootcode_dhcp_ignored_total{reason=\"too-many\"} 1\n",
             "bootcode_dhcp_ignored_total{reason=\"unknown-machine\"} 2\n",
+            "bootcode_dhcp_other_servers{interface=\"lan0\"} 2\n",
             "bootcode_dhcp_seconds_bucket{le=\"0.000025\"} 0\n",
             "bootcode_dhcp_seconds_bucket{le=\"0.00005\"} 1\n",
         ] {

@@ -66,7 +66,7 @@ async fn drain<'a>(
             shell.hold(mac, first);
             continue;
         }
-        let Some(query) = shell.read(bytes, &rx) else { continue };
+        let Some(query) = shell.read(bytes, &rx, &port.link) else { continue };
         let (mac, at) = (query.mac, Arc::clone(port));
         let flight = Box::pin(async move {
             shell.answer(query, &at, 0).await;
