@@ -1,10 +1,12 @@
 //! What developers run: `cargo xtask lab`, `test`, `sim`, `osie`, `images`, `setup`.
 
+mod bench;
 mod build;
 mod debian_root;
 mod disk_loader;
 mod docker;
 mod error;
+mod fuzz;
 mod images;
 mod interrupt;
 mod lab;
@@ -21,6 +23,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{TaskError, with_causes};
+use crate::fuzz::FuzzFlags;
 use crate::interrupt::Interrupt;
 use crate::lab::plan::LabFlags;
 use crate::run::{cargo, run, step};
@@ -63,9 +66,12 @@ enum Task {
         #[arg(long)]
         yes: bool,
     },
+    /// Fuzz what reads the wire or a file, each target for some minutes.
+    Fuzz(FuzzFlags),
     /// Run the benchmarks.
     Bench {
-        /// `core`: the figures that core promises, as a table, failing where one is missed. Else those whose name contains this.
+        /// `core` or `dhcp`: what is promised of it, as a table, failing where a figure is missed; `dhcp` runs beside Kea and needs root.
+        /// Else those whose name contains this.
         name: Option<String>,
     },
     /// Install what the tasks need on this machine.
@@ -117,6 +123,7 @@ fn perform(task: &Task, workspace: &Workspace, interrupt: &Interrupt) -> Result<
             setup::packages(Purpose::Lab, Consent::from_flag(*yes))?;
             step("action images", || build::images(workspace))
         }
+        Task::Bench { name } if name.as_deref() == Some("dhcp") => bench::dhcp(workspace),
         Task::Bench { name } => {
             let which: &[&str] = match name.as_deref() {
                 Some("core") => &["--bench", "core"],
@@ -125,6 +132,7 @@ fn perform(task: &Task, workspace: &Workspace, interrupt: &Interrupt) -> Result<
             };
             run(cargo().current_dir(&workspace.root).args(["bench", "-p", "bootcode-benches"]).args(which))
         }
+        Task::Fuzz(flags) => fuzz::fuzz(workspace, flags),
         Task::Setup { yes } => setup::everything(workspace, Consent::from_flag(*yes)),
         Task::Inside { plan } => lab::inside(workspace, plan, interrupt),
     }

@@ -26,6 +26,8 @@ pub(crate) enum Purpose {
     Lab,
     /// The tests, the lab among them.
     Tests,
+    /// The benchmarks that have a peer.
+    Bench,
 }
 
 const fn package(name: &'static str, proof: &'static str, why: &'static str) -> Package {
@@ -88,6 +90,13 @@ const TESTS: &[Package] = &[
     package("strace", "strace", "counts the fsyncs of the store"),
 ];
 
+/// What the benchmark of DHCP needs: its rival, and the wire between them.
+const BENCH: &[Package] = &[
+    package("kea-dhcp4-server", "kea-dhcp4", "the DHCP server that ours is measured beside"),
+    package("iproute2", "ip", "the wire between load and server"),
+    package("util-linux", "taskset", "a core for each"),
+];
+
 /// What the tasks ask of setup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consent {
@@ -109,8 +118,12 @@ impl Consent {
 /// # Errors
 /// [`TaskError::Missing`] when something is missing and may or can not be installed; it names the command that does.
 pub(crate) fn packages(purpose: Purpose, consent: Consent) -> Result<(), TaskError> {
-    let tests = if purpose == Purpose::Tests { TESTS } else { &[] };
-    let needed = || LAB.iter().chain(tests);
+    let (first, tests): (&[Package], &[Package]) = match purpose {
+        Purpose::Lab => (LAB, &[]),
+        Purpose::Tests => (LAB, TESTS),
+        Purpose::Bench => (BENCH, &[]),
+    };
+    let needed = || first.iter().chain(tests);
     let missing: Vec<&Package> = needed().filter(|package| !is_there(package.proof)).collect();
     if missing.is_empty() {
         return Ok(());

@@ -1,0 +1,125 @@
+//! The servers that are measured: ours and Kea, each on a core of its own, with the same machines.
+
+use std::{
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use crate::wire::{RELAY, SERVER, machine_ip, machine_mac};
+
+/// The core of the server; the load has the other.
+const CORE: &str = "0";
+
+pub(crate) struct Peer {
+    child: Child,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn colons(n: u32) -> String {
+    machine_mac(n).map(|byte| format!("{byte:02x}")).join(":")
+}
+
+fn start(dir: &Path, program: &Path, args: &[&Path], variables: &[(&str, &Path)]) -> io::Result<Peer> {
+    let log = fs::File::create(dir.join("log"))?;
+    let mut command = Command::new("taskset");
+    command.args(["-c", CORE]).arg(program).args(args).envs(variables.iter().copied());
+    let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+    Ok(Peer { child })
+}
+
+/// Ours, with this many machines, as a release build of the whole server.
+pub(crate) fn bootcode(dir: &Path, program: &Path, machines: u32) -> io::Result<Peer> {
+    let documents = dir.join("machines");
+    fs::create_dir_all(&documents)?;
+    let mut text = format!(
+        "apiVersion: bootcode/v1\nkind: Network\nmetadata: {{name: hall}}\nspec:\n  cidr: 10.0.0.0/8\n  gateway: {SERVER}\n  \
+         dns: {{servers: [{SERVER}], search: [hall.example]}}\n  lease: 1h\n  dhcp: {{mode: authoritative, relays: [{RELAY}]}}\n"
+    );
+    for n in 0..machines {
+        let (mac, ip) = (colons(n), machine_ip(n));
+        let _ = write!(
+            text,
+            "---\napiVersion: bootcode/v1\nkind: Hardware\nmetadata: {{name: m{n}}}\nspec:\n  userData: \"#cloud-config\\npackages: [curl]\"\n  \
+             interfaces:\n    - {{id: nic0, mac: '{mac}', network: hall, ip: {ip}, netboot: true}}\n"
+        );
+        // A file of bounded size for each thousand, as a repository would have.
+        if n % 1000 == 999 || n + 1 == machines {
+            fs::write(documents.join(format!("{n:06}.yaml")), text.trim_start_matches("---\n"))?;
+            text.clear();
+        }
+    }
+    let config = dir.join("bootcode.yaml");
+    fs::write(
+        &config,
+        "data_dir: data\nstore: sqlite\ninterfaces: [srv0]\ntftp: {listen: '127.0.0.1:0'}\nhttp: {listen: '127.0.0.1:0'}\n\
+         api: {socket: api.sock}\nsources: [{dir: machines}]\n",
+    )?;
+    start(dir, program, &[Path::new("--config"), &config], &[("RUST_LOG", Path::new("warn"))])
+}
+
+/// Kea from Debian, with the same machines as reservations.
+pub(crate) fn kea(dir: &Path, machines: u32) -> io::Result<Peer> {
+    let mut reservations = Vec::new();
+    for n in 0..machines {
+        reservations.push(format!(
+            "{{\"hw-address\": \"{}\", \"ip-address\": \"{}\", \"hostname\": \"m{n}\"}}",
+            colons(n),
+            machine_ip(n)
+        ));
+    }
+    let leases = dir.join("leases.csv");
+    let text = format!(
+        "{{\"Dhcp4\": {{\"interfaces-config\": {{\"interfaces\": [\"srv0\"], \"dhcp-socket-type\": \"udp\"}},\
+         \"lease-database\": {{\"type\": \"memfile\", \"persist\": true, \"name\": \"{}\"}}, \"valid-lifetime\": 3600,\
+         \"host-reservation-identifiers\": [\"hw-address\"],\
+         \"loggers\": [{{\"name\": \"kea-dhcp4\", \"severity\": \"ERROR\", \"output_options\": [{{\"output\": \"stderr\"}}]}}],\
+         \"subnet4\": [{{\"id\": 1, \"subnet\": \"10.0.0.0/8\", \"reservations-in-subnet\": true, \"reservations-out-of-pool\": true,\
+         \"next-server\": \"{SERVER}\", \"boot-file-name\": \"snponly.efi\",\
+         \"option-data\": [{{\"name\": \"routers\", \"data\": \"{SERVER}\"}}, {{\"name\": \"domain-name-servers\", \"data\": \"{SERVER}\"}}],\
+         \"reservations\": [{}]}}]}}}}",
+        leases.display(),
+        reservations.join(",")
+    );
+    let config = dir.join("kea.json");
+    fs::write(&config, text)?;
+    let variables = [("KEA_PIDFILE_DIR", dir), ("KEA_LOCKFILE_DIR", dir)];
+    start(dir, Path::new("/usr/sbin/kea-dhcp4"), &[Path::new("-c"), &config], &variables)
+}
+
+impl Peer {
+    /// The time that it has worked, all threads together.
+    pub(crate) fn worked(&self) -> io::Result<Duration> {
+        let stat = fs::read_to_string(self.proc("stat"))?;
+        // After the name in brackets; utime and stime are fields 14 and 15 (proc(5)), in ticks of 10 ms.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+        Ok(Duration::from_millis(10 * (ticks(11) + ticks(12))))
+    }
+
+    /// MiB of memory that it holds now.
+    pub(crate) fn resident_mib(&self) -> io::Result<f64> {
+        let status = fs::read_to_string(self.proc("status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse().unwrap_or(0.0);
+        Ok(kib / 1024.0)
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    fn proc(&self, file: &str) -> PathBuf {
+        // `taskset` became the program.
+        PathBuf::from(format!("/proc/{}/{file}", self.child.id()))
+    }
+}
