@@ -83,7 +83,6 @@ impl Load {
                     }
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    ()
                 }
                 Err(error) => return Err(error),
             }
