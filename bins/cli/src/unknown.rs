@@ -40,7 +40,7 @@ pub(crate) async fn get(
     items.retain(|item| selector.is_none_or(|selector| selector.fits(item)));
     match format {
         Format::Table if items.is_empty() => show::line(
-            "no machine without a Hardware has asked in a Network with `unknown: record`, `pool` or `boot`",
+            "no machine without a Hardware has asked in a Network with `unknown: record` or `pool`",
         ),
         Format::Table => show::rows(
             &[

@@ -170,7 +170,7 @@ pub enum UnknownMachines {
     Record,
     /// They get an address from the pool.
     Pool,
-    /// They boot OSIE for inventory, never a workflow.
+    /// They boot OSIE for inventory, never a workflow. Not built yet: documents that say so are refused; write `pool` or `record`.
     Boot,
 }
 

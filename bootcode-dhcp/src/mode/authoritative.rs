@@ -19,9 +19,9 @@ use crate::{
     wire::ReplyType,
 };
 
-/// Whether machines that nobody declared get an address here.
+/// Whether machines that nobody declared get an address here. `boot` is refused in documents, and only records in Networks of other sources.
 pub(crate) fn admits_unknown(network: &Network) -> bool {
-    matches!(network.spec.unknown, UnknownMachines::Pool | UnknownMachines::Boot)
+    network.spec.unknown == UnknownMachines::Pool
 }
 
 /// What a client's message wants of the network's pool; `None` where the pool is not for it.

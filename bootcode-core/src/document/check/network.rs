@@ -1,7 +1,7 @@
 //! Networks: their addresses lie inside them, and no two overlap.
 
 use super::{Checker, Spec};
-use crate::document::{AddressRange, DhcpOption, Entry, NetworkSpec};
+use crate::document::{AddressRange, DhcpOption, Entry, NetworkSpec, UnknownMachines};
 
 /// A pool, a reservation and a router need some room; a /30 holds two addresses.
 const LONGEST_PREFIX: u8 = 30;
@@ -37,6 +37,9 @@ fn alone(checker: &mut Checker<'_>, entry: &Entry, spec: &NetworkSpec) {
     }
     if spec.lease.as_secs() < SHORTEST_LEASE {
         checker.fault(entry, "spec.lease", format_args!("a lease runs at least {SHORTEST_LEASE}s"));
+    }
+    if spec.unknown == UnknownMachines::Boot {
+        checker.fault(entry, "spec.unknown", "`unknown: boot` is not built yet: write `pool` or `record`");
     }
     if let Some(mtu) = spec.mtu.filter(|mtu| *mtu < SMALLEST_MTU) {
         let message =
