@@ -57,10 +57,10 @@ impl UserClass {
         Self(classes)
     }
 
-    /// The names, joined by commas.
+    /// The names, joined by commas, bounded.
     #[must_use]
     pub fn text(&self) -> String {
-        self.0.join(",")
+        bounded(self.0.join(",").chars())
     }
 
     /// Whether `name` is one of them.
@@ -206,7 +206,19 @@ fn has_feature(mut data: &[u8], feature: u8) -> bool {
 pub(crate) fn text(data: &[u8]) -> String {
     let end = data.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     let data = &data[..end.min(limits::CLASS_TEXT_BYTES)];
-    String::from_utf8_lossy(data).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    bounded(String::from_utf8_lossy(data).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }))
+}
+
+/// What fits the bound in whole characters: a replaced byte takes three.
+fn bounded(chars: impl Iterator<Item = char>) -> String {
+    let mut text = String::new();
+    for c in chars {
+        if text.len() + c.len_utf8() > limits::CLASS_TEXT_BYTES {
+            break;
+        }
+        text.push(c);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -274,5 +286,17 @@ mod tests {
         let mut id = [5; 17];
         id[0] = 0;
         assert_eq!(client(&[(97, &id)]).machine_id.unwrap().uuid(), Some([5; 16]));
+    }
+
+    #[test]
+    fn text_from_the_wire_is_bounded_also_where_bytes_are_replaced() {
+        let cases: [(&[u8], usize); 4] =
+            [(&[b'a'; 255], 128), (&[7; 255], 126), (&[0xff; 255], 126), (&[0xc3, 0xa9], 2)];
+        for (data, bytes) in cases {
+            assert_eq!(text(data).len(), bytes, "{data:?}");
+        }
+        assert_eq!(text(b"node-1\0\0"), "node-1");
+        let classes = [1, 7].repeat(120);
+        assert!(client(&[(77, &classes)]).user_class.unwrap().text().len() <= limits::CLASS_TEXT_BYTES);
     }
 }

@@ -14,7 +14,7 @@ pub const REPLY_DEFAULT_BYTES: usize = 548;
 pub const REPLY_MAX_BYTES: usize = 1472;
 /// Option 93 values kept of one client; EDK2 sends one, combined ROMs three.
 pub const CLIENT_ARCHS: usize = 16;
-/// Bytes of an option's text that reach the timeline.
+/// Bytes of an option's text (host name, classes) that reach the timeline and the records of unknown machines.
 pub const CLASS_TEXT_BYTES: usize = 128;
 /// Bytes of a boot file that fit the header with the NUL that old ROMs need (RFC 2131 2: 128).
 pub const BOOT_FILE_BYTES: usize = 127;
