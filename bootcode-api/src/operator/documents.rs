@@ -7,7 +7,7 @@ use axum::{
 };
 use bootcode_core::{
     apply::{ApplyError, Origin},
-    document::{Catalog, Document, FieldValue, Hardware, Kind, Plan},
+    document::{Catalog, Document, Hardware, Kind, Plan},
     engine::EngineError,
     store::{Key, StoreError, Stored},
 };
@@ -79,18 +79,14 @@ pub(super) async fn one(
     let stored = parts.store.get(&Key::new(kind.name(), &name)).await.map_err(away)?;
     let stored = stored.ok_or_else(|| Problem::NotFound { what: format!("{kind} `{name}`") })?;
     let mut document = with_status(&parts, kind, stored);
-    if view.resolved
-        && kind == Kind::Hardware
-        && let Some(hardware) = parts.snapshot.hardware(&name)
-    {
-        document["fields"] = json!(fields(&parts, &document, &name).await?);
-        document["spec"] = json!(hardware.spec);
+    if view.resolved && kind == Kind::Hardware {
+        (document["spec"], document["fields"]) = resolved(&parts, &document, &name).await?;
     }
     Ok(Json(document))
 }
 
-/// Every field of a machine, and who says it.
-async fn fields(parts: &OperatorParts, document: &Value, name: &str) -> Result<Vec<FieldValue>, Problem> {
+/// A machine with its Profile merged in, and who says each of its fields; both of the store, which the snapshot follows a moment later.
+async fn resolved(parts: &OperatorParts, document: &Value, name: &str) -> Result<(Value, Value), Problem> {
     let failed = |message: String| Problem::Unavailable { message };
     let mut documents = vec![Document::deserialize(document).map_err(|error| failed(error.to_string()))?];
     if let Some(profile) = Hardware::profile_of(&documents[0]) {
@@ -98,7 +94,10 @@ async fn fields(parts: &OperatorParts, document: &Value, name: &str) -> Result<V
         let profile = stored.and_then(|stored| Document::deserialize(stored.value).ok());
         documents.extend(profile);
     }
-    Catalog::new(&documents).fields(name).map_err(|error| failed(error.to_string()))
+    let catalog = Catalog::new(&documents);
+    let whole = catalog.hardware(name).map_err(|error| failed(error.to_string()))?;
+    let fields = catalog.fields(name).map_err(|error| failed(error.to_string()))?;
+    Ok((json!(whole.spec), json!(fields)))
 }
 
 pub(super) async fn delete(

@@ -10,7 +10,7 @@ const SCRIPT: &str = "write it as `netboot.ipxe.url` of the interface that boots
 const OSIE: &str =
     "the server has one OSIE for all machines: name it as `osie` in the server's configuration";
 const BOOT_FILE: &str =
-    "what a machine loads is decided from its architecture and its work: `bootcode preview-boot` tells it";
+    "what a machine loads is decided from its architecture and its work, or by `netboot:` in its Hardware";
 const POWER: &str =
     "BMCs are not driven: let the machine's boot order begin with the network, and power it on yourself";
 
