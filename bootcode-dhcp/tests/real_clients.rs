@@ -162,7 +162,13 @@ fn dhclient_in_every_state_keeps_its_address() {
             }
         };
         let ((), events) = served(&authoritative(), client);
-        assert_eq!(&events[..4], ["Discover", "Offer", "Request", "Ack"]);
+        // On a busy machine the client may ask anew before it takes an offer.
+        let asked = events.iter().position(|event| event == "Request").unwrap();
+        assert!(
+            asked >= 2 && events[..asked].chunks(2).all(|two| two == ["Discover", "Offer"]),
+            "{events:?}"
+        );
+        assert_eq!(events[asked + 1], "Ack", "{events:?}");
         assert!(!events.contains(&"Nak".to_owned()), "{events:?}");
         let acks = events.iter().filter(|event| *event == "Ack").count();
         assert!(acks >= 4, "selecting, renewing, rebinding, init-reboot: {events:?}");
