@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use bootcode_core::mac::MacAddr;
+use bootcode_core::{document::Network, mac::MacAddr};
 
 use crate::{
     query::{Query, ServerPort},
@@ -27,6 +27,14 @@ pub enum Destination {
     Broadcast,
     /// Back to where a question to port 4011 came from.
     Peer(SocketAddrV4),
+}
+
+/// Whether one machine of this Network can have this address: a reply to another would go elsewhere, or to all of them.
+pub(crate) fn is_host(network: &Network, ip: Ipv4Addr) -> bool {
+    let cidr = network.spec.cidr;
+    // RFC 3021: a link of two has neither address.
+    let of_all = cidr.prefix_len() < 31 && (ip == cidr.network() || ip == cidr.broadcast());
+    cidr.contains(&ip) && !of_all
 }
 
 /// Decides where a reply of this kind goes.

@@ -32,10 +32,14 @@ pub const IN_FLIGHT: usize = 16_384;
 pub const IN_FLIGHT_OF_CLIENT: usize = 4;
 /// Clients whose rate is remembered at once on each port, in 24 bytes each; a newcomer takes the place of one that was quiet.
 pub const THROTTLED: usize = 65_536;
-/// Packets a second of one hardware address, and of one unrelayed network address. A boot asks ten times in a minute.
+/// Packets a second of one hardware address, and of one network address that is no declared relay's. A boot asks ten times in a minute.
 pub const CLIENT_PER_S: u32 = 20;
 /// Packets of one client at once: all stages of a boot, each of them repeated.
 pub const CLIENT_BURST: u32 = 60;
+/// Declared relay agents that are remembered as such: a campus has some hundred.
+pub const RELAYS: usize = 4096;
+/// How long a relay agent counts as declared after a look-up that found it so: documents change seldom, and a hall asks in bursts.
+pub const RELAY_DECLARED: Duration = Duration::from_secs(60);
 /// How often documents are asked whether a Network has turned authoritative, so that other servers are looked for.
 pub const RIVAL_LOOK: Duration = Duration::from_secs(2);
 /// How often other servers are looked for: one broadcast in ten minutes is nobody's burden.

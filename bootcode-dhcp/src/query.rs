@@ -218,6 +218,10 @@ fn message(packet: &Packet<'_>, port: ServerPort) -> Result<Message, Reason> {
     match kind {
         1 => Ok(Message::Discover),
         3 if port == ServerPort::Proxy => Ok(Message::Request(RequestKind::BootServer)),
+        // Two servers, or part of one: whom it chose cannot be told, and so not that it was us.
+        3 if packet.option(code::SERVER_ID).is_some_and(|data| data.len() != 4) => {
+            Err(Reason::IllegalRequest)
+        }
         3 => match (server, requested, ciaddr) {
             (Some(server), Some(ip), _) => Ok(Message::Request(RequestKind::Selecting { server, ip })),
             (None, Some(ip), None) => Ok(Message::Request(RequestKind::InitReboot { ip })),
@@ -302,6 +306,8 @@ mod tests {
             (3, &[(54, &A)], [0; 4], Err(Reason::IllegalRequest)),
             (3, &[(50, &B)], B, Err(Reason::IllegalRequest)),
             (3, &[(50, &[])], [0; 4], Err(Reason::IllegalRequest)),
+            (3, &[(54, &A), (54, &B), (50, &B)], [0; 4], Err(Reason::IllegalRequest)),
+            (3, &[(54, &A[..3]), (50, &B)], [0; 4], Err(Reason::IllegalRequest)),
             (4, &[(50, &B)], [0; 4], Ok(Decline { ip: b })),
             (4, &[], [0; 4], Err(Reason::IllegalRequest)),
             (7, &[], B, Ok(Release { ip: b })),

@@ -9,13 +9,14 @@ mod leases;
 mod link;
 mod metrics;
 mod probe;
+mod relays;
 mod rival;
 mod serve;
 mod socket;
 mod solicit;
 mod throttle;
 
-use std::{collections::HashMap, net::Ipv4Addr, sync::Arc};
+use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Instant};
 
 use bootcode_core::{
     boot::Site,
@@ -38,6 +39,7 @@ use self::{
     leases::{Exchange, Leases, Writer},
     link::Link,
     probe::{Doubt, Doubts, Prober},
+    relays::Relays,
     rival::Searches,
     socket::Port,
 };
@@ -141,7 +143,8 @@ impl DhcpServer {
             searches.insert(name.clone(), sender);
             watched.push((name.clone(), receiver));
         }
-        let shell = Shell { config, sources, leases, doubts, searches, metrics: DhcpMetrics::default() };
+        let (relays, metrics) = (Relays::default(), DhcpMetrics::default());
+        let shell = Shell { config, sources, leases, doubts, searches, relays, metrics };
         Ok(Self { ports, shell: Arc::new(shell), writer, probers, watched })
     }
 
@@ -196,6 +199,7 @@ struct Shell {
     /// By interface; one that is missing cannot be asked.
     doubts: HashMap<String, Doubts>,
     searches: Searches,
+    relays: Relays,
     metrics: DhcpMetrics,
 }
 
@@ -369,6 +373,9 @@ impl Shell {
             None => Work::Idle,
         };
         let network = self.network(query, link).await?;
+        if let Some(network) = network.as_deref().filter(|_| !query.giaddr.is_unspecified()) {
+            self.relays.learn(query.giaddr, network, Instant::now());
+        }
         let lease = match (&network, &self.leases) {
             (Some(network), Some(leases)) => {
                 leases.standing(self, query, hardware.as_deref(), network, now).await?

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::net::Ipv4Addr;
+
 use bootcode_core::document::DhcpMode;
 use bootcode_dhcp::{Destination, Packet, Response, Sending, ServerPort, Verdict, classify};
 use common::{Ask, MAC, World, XID};
@@ -47,6 +49,17 @@ fn check(sending: &Sending, ask: &Packet<'_>, mode: DhcpMode) -> Result<(), Test
             || (relayed && matches!(sending.to, Destination::Peer(_)))
     );
     Ok(())
+}
+
+/// What makes a packet one that no machine of ours sends.
+#[derive(Debug, Clone)]
+enum Fault {
+    Op(u8),
+    Htype(u8),
+    Hlen(u8),
+    Group(u8),
+    Source([u8; 4]),
+    Relay([u8; 4]),
 }
 
 proptest! {
@@ -96,6 +109,45 @@ proptest! {
         prop_assert_eq!(packet.xid, XID);
         if let (Verdict::Answer(Response::Send(sending)), _) = world.ask(&ask) {
             check(&sending, &packet, mode)?;
+        }
+    }
+
+    /// What no machine sends is silence with a reason, whatever else it says, in each mode and on both ports.
+    #[test]
+    fn what_no_machine_sends_is_never_answered(
+        kind in 1..9u8,
+        options in proptest::collection::vec((prop_oneof![Just(50u8), Just(54), Just(60), Just(61), Just(77), Just(82), Just(93)],
+            prop_oneof![Just(vec![192, 168, 99, 1]), Just(vec![192, 168, 99, 11]), Just(b"PXEClient:Arch:00007".to_vec()), Just(vec![0, 7])]), 0..8),
+        ciaddr in prop_oneof![Just([0, 0, 0, 0]), Just([192, 168, 99, 11])],
+        giaddr in prop_oneof![Just([0, 0, 0, 0]), Just([192, 168, 99, 254])],
+        proxy_port in any::<bool>(),
+        mode in mode(),
+        fault in prop_oneof![
+            any::<u8>().prop_filter("a request", |op| *op != 1).prop_map(Fault::Op),
+            any::<u8>().prop_filter("Ethernet", |htype| *htype != 1).prop_map(Fault::Htype),
+            any::<u8>().prop_filter("Ethernet", |hlen| *hlen != 6).prop_map(Fault::Hlen),
+            (0..128u8).prop_map(|byte| Fault::Group(byte * 2 + 1)),
+            prop_oneof![Just([255; 4]), (224..240u8, any::<[u8; 3]>()).prop_map(|(a, [b, c, d])| [a, b, c, d])].prop_map(Fault::Source),
+            (1..255u8, any::<[u8; 3]>()).prop_filter("not inside", |(a, [b, c, _])| [*a, *b, *c] != [192, 168, 99])
+                .prop_map(|(a, [b, c, d])| Fault::Relay([a, b, c, d])),
+        ],
+    ) {
+        let mut ask = Ask::new(kind).ciaddr(ciaddr.into()).giaddr(giaddr.into());
+        for (code, data) in &options {
+            ask = ask.option(*code, data);
+        }
+        if proxy_port { ask = ask.via_4011("192.168.99.11:4011"); }
+        ask = match fault {
+            Fault::Op(op) => ask.at(0, &[op]),
+            Fault::Htype(htype) => ask.at(1, &[htype]),
+            Fault::Hlen(hlen) => ask.at(2, &[hlen]),
+            Fault::Group(byte) => ask.at(28, &[byte]),
+            Fault::Source(ip) => ask.from(&format!("{}:68", Ipv4Addr::from(ip))),
+            Fault::Relay(giaddr) => ask.giaddr(giaddr.into()),
+        };
+        if Packet::decode(&ask.bytes()).is_ok() {
+            let (verdict, _) = World::new(mode).ask(&ask);
+            prop_assert!(matches!(verdict, Verdict::Ignore(_)), "{:?}", verdict);
         }
     }
 }

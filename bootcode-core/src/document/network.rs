@@ -129,7 +129,8 @@ pub struct Dhcp {
     /// Its mode.
     #[serde(default)]
     pub mode: DhcpMode,
-    /// Relay agents (`giaddr`) that may ask for this network; empty: any inside it.
+    /// Relay agents (`giaddr`) that may ask for this network; empty: any inside it. One that is not named may ask no more often than one
+    /// machine may.
     #[serde(default)]
     pub relays: Vec<Ipv4Addr>,
     /// Options by their numbers; a machine's own go before them.

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::{
-    document::{Origin, validate},
-    limits::{BATCH_OPERATIONS, UNKNOWN_MACHINES},
+    document::{Hardware, Origin, validate},
+    limits::{BATCH_OPERATIONS, UNKNOWN_MACHINES, UNKNOWN_QUEUE},
+    source::{HardwareKey, HardwareSource, SourceError},
+    store::{MemoryStore, Store as _},
     yaml,
 };
 
@@ -87,4 +91,41 @@ fn what_is_adopted_is_a_document_that_apply_takes() {
     }
     let stored = machine(1, 0);
     assert_eq!(serde_json::from_value::<Unknown>(stored.to_value()).unwrap(), stored);
+}
+
+/// Nobody is declared.
+struct Nobody;
+
+#[async_trait::async_trait]
+impl HardwareSource for Nobody {
+    async fn find(&self, _: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
+        Ok(None)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_loses_the_newest_at_once_and_what_it_held_reaches_the_store() {
+    let store = Arc::new(MemoryStore::new());
+    let (queue, driver) = UnknownQueue::new(store.clone(), Arc::new(Nobody));
+    let before = tokio::time::Instant::now();
+    for number in 0..200_000 {
+        queue.saw(machine(number, 0));
+    }
+    assert_eq!(before.elapsed(), std::time::Duration::ZERO, "nobody waits for a queue");
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let running = tokio::spawn(driver.run(cancel.clone()));
+    let mut kept = Vec::new();
+    while kept.len() < UNKNOWN_QUEUE {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let (all, _) = store.list(UNKNOWN_KIND).await.unwrap();
+        assert!(all.len() >= kept.len());
+        kept = all;
+    }
+    cancel.cancel();
+    running.await.unwrap();
+    let (all, _) = store.list(UNKNOWN_KIND).await.unwrap();
+    assert_eq!(all.len(), UNKNOWN_QUEUE, "those that came first, and nobody else");
+    for number in [0, 1, UNKNOWN_QUEUE as u32 - 1] {
+        assert!(store.get(&Unknown::key(machine(number, 0).mac)).await.unwrap().is_some(), "{number}");
+    }
 }

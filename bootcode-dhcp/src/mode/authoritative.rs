@@ -11,6 +11,7 @@ use bootcode_core::{
 
 use crate::{
     boot::Boot,
+    destination::is_host,
     lease::{LeaseAsk, LeaseChange, Refusal, Standing, later},
     limits,
     query::{Message, Query, RequestKind},
@@ -74,8 +75,8 @@ pub(crate) fn respond(
             Err(Reason::OtherServer)
         }
         (Message::Request(RequestKind::BootServer), _) => Err(Reason::IllegalRequest),
-        // RFC 2131 4.3.5; a reply to an address elsewhere would make us a reflector.
-        (Message::Inform, _) if !network.spec.cidr.contains(&query.ciaddr) => Err(Reason::IllegalRequest),
+        // RFC 2131 4.3.5; a reply to an address elsewhere, or of all, would make us a reflector.
+        (Message::Inform, _) if !is_host(network, query.ciaddr) => Err(Reason::IllegalRequest),
         (Message::Inform, _) => Ok(answers
             .draft(ReplyType::Ack)
             .settings(facts.hardware, network)

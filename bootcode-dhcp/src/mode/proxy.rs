@@ -6,6 +6,7 @@ use bootcode_core::{document::Network, timeline::Reason};
 
 use crate::{
     boot::{Boot, Onward},
+    destination::is_host,
     query::{Message, Query, RequestKind, ServerPort},
     reply::Draft,
     responder::{Notice, Response},
@@ -34,8 +35,8 @@ pub(crate) fn respond(
             return Err(Reason::OtherServer);
         }
     };
-    // A reply to an address elsewhere would make us a reflector.
-    let reflects = |ip: Ipv4Addr| !ip.is_unspecified() && !network.spec.cidr.contains(&ip);
+    // A reply to an address elsewhere, or of all, would make us a reflector.
+    let reflects = |ip: Ipv4Addr| !ip.is_unspecified() && !is_host(network, ip);
     if reflects(query.ciaddr) || (query.rx.port == ServerPort::Proxy && reflects(*query.rx.source.ip())) {
         return Err(Reason::IllegalRequest);
     }

@@ -1,6 +1,6 @@
 //! The receive loop of one port.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::Ipv4Addr, sync::Arc, time::Instant};
 
 use bootcode_core::mac::MacAddr;
 use tokio::time::{MissedTickBehavior, interval};
@@ -10,6 +10,7 @@ use super::{
     Shell,
     flight::{Boarding, Flights},
     link::Link,
+    relays::Relays,
     socket::{Port, control_buffer},
     throttle::{Pass, Rate, Throttle},
 };
@@ -62,7 +63,7 @@ async fn drain<'a>(
         shell.metrics.received.inc();
         let bytes = &buffer[..received.length];
         let rx = RxMeta { source: received.source, port: port.number, to: received.to };
-        if let Some((mac, first)) = too_often(bytes, &rx, throttle, start) {
+        if let Some((mac, first)) = too_often(bytes, &rx, throttle, &shell.relays, start) {
             shell.hold(mac, first);
             continue;
         }
@@ -80,18 +81,24 @@ async fn drain<'a>(
 }
 
 /// The client that asks too often, judged by the fixed fields alone: a flood is not even decoded.
-fn too_often(bytes: &[u8], rx: &RxMeta, throttle: &mut Throttle, now: Instant) -> Option<(MacAddr, bool)> {
+fn too_often(
+    bytes: &[u8],
+    rx: &RxMeta,
+    throttle: &mut Throttle,
+    relays: &Relays,
+    now: Instant,
+) -> Option<(MacAddr, bool)> {
     const RATE: Rate = Rate { per_s: limits::CLIENT_PER_S, burst: limits::CLIENT_BURST };
     // Shorter ones are malformed, and told so.
     let [.., a, b, c, d, e, f] = bytes.get(24..34)? else { return None };
     let mac = [*a, *b, *c, *d, *e, *f];
     let [.., g, h, i, j] = bytes.get(24..28)? else { return None };
-    let relayed = [*g, *h, *i, *j] != [0; 4];
+    let giaddr = Ipv4Addr::new(*g, *h, *i, *j);
     let key = mac.iter().fold(1, |key: u64, byte| key << 8 | u64::from(*byte));
     let mut pass = throttle.pass(key, RATE, now);
-    // A relay speaks for many. Broadcasts of machines without an address have no source to judge.
+    // A declared relay speaks for many; anybody can write some `giaddr`. Broadcasts of machines without an address have no source to judge.
     let source = u32::from(*rx.source.ip());
-    if pass == Pass::Yes && !relayed && source != 0 {
+    if pass == Pass::Yes && source != 0 && (giaddr.is_unspecified() || !relays.declared(giaddr, now)) {
         pass = throttle.pass(1 << 63 | u64::from(source), RATE, now);
     }
     match pass {
@@ -122,37 +129,49 @@ fn follow(port: &mut Arc<Port>, gone: &mut bool) {
 
 #[cfg(test)]
 mod tests {
+    use bootcode_core::document::{Network, NetworkSpec};
+
     use super::*;
     use crate::ServerPort;
 
-    fn held(giaddr: u8, source: &str, macs: impl Iterator<Item = u8>) -> usize {
+    const DECLARED: &str = "10.0.0.9";
+
+    fn held(giaddr: &str, source: &str, macs: impl Iterator<Item = u8>) -> usize {
         let now = Instant::now();
-        let mut throttle = Throttle::new(now);
+        let (mut throttle, relays) = (Throttle::new(now), Relays::default());
+        let mut spec = NetworkSpec::new("10.0.0.0/8".parse().unwrap());
+        spec.dhcp.relays = vec![DECLARED.parse().unwrap()];
+        let network = Network { name: "hall".into(), spec };
+        relays.learn(DECLARED.parse().unwrap(), &network, now);
         let rx = RxMeta { source: source.parse().unwrap(), port: ServerPort::Dhcp, to: None };
         let mut bytes = [0; 300];
-        bytes[24] = giaddr;
+        bytes[24..28].copy_from_slice(&giaddr.parse::<Ipv4Addr>().unwrap().octets());
         macs.filter(|mac| {
             bytes[33] = *mac;
-            too_often(&bytes, &rx, &mut throttle, now).is_some()
+            too_often(&bytes, &rx, &mut throttle, &relays, now).is_some()
         })
         .count()
     }
 
     #[test]
-    fn a_flood_is_held_by_hardware_address_and_by_the_address_of_who_has_one() {
+    fn a_flood_is_held_by_hardware_address_and_by_the_address_of_who_is_no_declared_relay() {
         let burst = limits::CLIENT_BURST as usize;
         let flood = || std::iter::repeat_n(7, 200);
-        for (giaddr, source, wanted) in [
-            (0, "0.0.0.0:68", 200 - burst),
-            (0, "10.0.0.9:68", 200 - burst),
-            (10, "10.0.0.9:67", 200 - burst),
-        ] {
-            assert_eq!(held(giaddr, source, flood()), wanted, "one machine from {source}");
-        }
-        for (giaddr, source, wanted) in
-            [(0, "0.0.0.0:68", 0), (0, "10.0.0.9:68", 200 - burst), (10, "10.0.0.9:67", 0)]
+        for (giaddr, source) in
+            [("0.0.0.0", "0.0.0.0:68"), ("0.0.0.0", "10.0.0.9:68"), (DECLARED, "10.0.0.9:67")]
         {
-            assert_eq!(held(giaddr, source, 0..200), wanted, "200 machines from {source}");
+            assert_eq!(held(giaddr, source, flood()), 200 - burst, "one machine from {source}");
+        }
+        for (giaddr, source, wanted) in [
+            ("0.0.0.0", "0.0.0.0:68", 0),
+            ("0.0.0.0", "10.0.0.9:68", 200 - burst),
+            (DECLARED, "10.0.0.9:67", 0),
+            // A relay may send from the address of another of its interfaces.
+            (DECLARED, "10.0.0.7:67", 0),
+            ("10.0.0.8", "10.0.0.8:67", 200 - burst),
+            ("192.0.2.1", "10.0.0.9:67", 200 - burst),
+        ] {
+            assert_eq!(held(giaddr, source, 0..200), wanted, "200 machines by {giaddr} from {source}");
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What is no proper request, and the closed reason why nothing or a NAK comes back.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, net::Ipv4Addr};
 
 use bootcode_core::document::DhcpMode;
 use bootcode_dhcp::{Packet, Verdict, classify, code};
 
 use crate::{
     DECLINE, DISCOVER, INFORM, OTHER, RELEASE, REQUEST,
-    common::{Ask, NODE, World},
+    common::{Ask, NODE, SERVER, World},
 };
 
 /// What becomes of bytes: the fault of their form, or the reason of the responder.
@@ -67,6 +67,18 @@ fn every_bad_packet_has_its_reason() {
     row("giaddr of a group", discover().giaddr([224, 0, 0, 1].into()));
     row("giaddr of all", discover().giaddr([255; 4].into()));
     row("giaddr of this host", discover().giaddr([127, 0, 0, 1].into()));
+    for ip in [[255; 4], [224, 0, 0, 1], [127, 0, 0, 1], [0, 0, 0, 7], [192, 168, 99, 255], [203, 0, 113, 9]]
+    {
+        let ip = Ipv4Addr::from(ip);
+        row(&format!("INFORM of {ip}"), Ask::new(INFORM).ciaddr(ip));
+        row(&format!("renewing {ip}"), Ask::new(REQUEST).ciaddr(ip));
+    }
+    row("REQUEST to two servers", Ask::new(REQUEST).selecting(SERVER, NODE).option(54, &OTHER.octets()));
+    row("REQUEST of two addresses", Ask::new(REQUEST).option(50, &NODE.octets()).option(50, &OTHER.octets()));
+    row("DISCOVER that names us as its server", discover().selecting(SERVER, OTHER));
+    row("DISCOVER with a ciaddr", discover().ciaddr(OTHER));
+    row("DECLINE of another's", Ask::new(DECLINE).selecting(SERVER, OTHER));
+    row("yiaddr and siaddr filled in", discover().at(16, &[192, 168, 99, 77, 192, 168, 99, 78]));
     row("option 52 of 255", discover().option(52, &[255]).at(108, &[52, 1, 3, 255]));
     row("option 52 that names itself", discover().option(52, &[3]).at(108, &[52, 1, 3, 52, 1, 3, 255]));
     row("option 57 of 0", discover().option(57, &[0, 0]));

@@ -1,13 +1,22 @@
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use bootcode_core::{
+    boot::Site,
+    clock::{Clock as _, ManualClock},
     document::NetworkSpec,
+    policy::DefaultPolicy,
+    session::BootSessions,
+    source::{HardwareSource, NetworkSource, Work, WorkSource},
     store::{Entry, Key, MemoryStore, Revision, Stored, Watch},
+    timeline::NoRecorder,
 };
 
 use super::*;
-use crate::lease::LeaseAsk;
+use crate::{
+    lease::LeaseAsk,
+    server::{DhcpConfig, DhcpMetrics, Sources, relays::Relays},
+};
 
 /// What a commit meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,4 +176,100 @@ async fn another_writers_lease_is_seen_and_not_overwritten() {
     let free = LeaseChange { ip: Ipv4Addr::new(10, 0, 0, 99), ..second.clone() };
     assert_eq!(two.commit(vec![second, free.clone()], now()).await, [Outcome::Lost, Outcome::Durable]);
     assert_eq!(stored(&store).await, [(first.ip, mac(1)), (free.ip, mac(2))]);
+}
+
+/// One network, which its document may leave.
+struct Declared(Mutex<Option<Arc<Network>>>);
+
+#[async_trait]
+impl HardwareSource for Declared {
+    async fn find(&self, _: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl NetworkSource for Declared {
+    async fn network(&self, _: NetworkKey) -> Result<Option<Arc<Network>>, SourceError> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+}
+
+#[async_trait]
+impl WorkSource for Declared {
+    async fn work(&self, _: &Hardware) -> Result<Work, SourceError> {
+        Ok(Work::Idle)
+    }
+}
+
+fn shell(leases: &Arc<Leases>, declared: &Arc<Declared>, clock: &Arc<ManualClock>) -> Arc<Shell> {
+    let sources = Sources {
+        hardware: declared.clone(),
+        networks: declared.clone(),
+        work: declared.clone(),
+        sessions: Arc::new(BootSessions::new()),
+        policy: Arc::new(DefaultPolicy),
+        leases: None,
+        unknown: None,
+        recorder: Arc::new(NoRecorder),
+        clock: clock.clone(),
+    };
+    let site = Site { addresses: vec![Ipv4Addr::new(10, 0, 0, 1)], http_port: 7080, disk_loader: false };
+    let config = DhcpConfig { interfaces: Vec::new(), site, probe: false };
+    Arc::new(Shell {
+        config,
+        sources,
+        leases: Some(Arc::clone(leases)),
+        doubts: HashMap::new(),
+        searches: HashMap::new(),
+        relays: Relays::default(),
+        metrics: DhcpMetrics::default(),
+    })
+}
+
+/// Time of the runtime and of the clock together.
+async fn later(clock: &ManualClock, by: Duration) {
+    clock.advance(by);
+    tokio::time::sleep(by).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_an_hour_leases_go_that_ended_and_that_no_pool_holds_any_more() {
+    let (store, network) = (Arc::new(Faulty::default()), network());
+    let (leases, writer) = Leases::open(Arc::clone(&store) as Arc<dyn Store>, &[]).await;
+    let ends = |change: LeaseChange, after| {
+        let lease = Lease { ends: now() + Duration::from_secs(after), ..change.lease };
+        LeaseChange { lease, ..change }
+    };
+    let outside = |change: LeaseChange| LeaseChange { ip: Ipv4Addr::new(10, 0, 0, 251), ..change };
+    let changes = vec![
+        ends(asked(&leases, &network, 1), 600),
+        outside(ends(asked(&leases, &network, 2), 600)),
+        ends(asked(&leases, &network, 3), 100 * 3600),
+    ];
+    assert_eq!(leases.commit(changes.clone(), now()).await, [Outcome::Durable; 3]);
+    let [ended, gone, running] = [0, 1, 2].map(|at: usize| (changes[at].ip, changes[at].lease.mac));
+
+    let clock = Arc::new(ManualClock::new(now()));
+    let declared = Arc::new(Declared(Mutex::new(Some(Arc::clone(&network)))));
+    let task = tokio::spawn(writer.run(shell(&leases, &declared, &clock)));
+    later(&clock, Duration::from_secs(1)).await;
+    later(&clock, Duration::from_secs(1800)).await;
+    assert_eq!(stored(&store).await.len(), 3, "the sweep at the start found none that had ended");
+    // The store is away when the hour is over; the next hour makes up for it.
+    store.next(&[Fault::Away]);
+    later(&clock, Duration::from_secs(2000)).await;
+    assert_eq!(stored(&store).await.len(), 3);
+    later(&clock, Duration::from_secs(3600)).await;
+    let mut left = stored(&store).await;
+    left.sort();
+    let mut wanted = vec![ended, running];
+    wanted.sort();
+    assert_eq!(left, wanted, "of {gone:?}, whose pool ends before it, nothing is left");
+    assert!(!leases.table().ended(clock.now()).iter().any(|(key, _)| Lease::place(key).unwrap().1 == gone.0));
+    // Without its Network even one inside the pool goes; a running one never does.
+    *declared.0.lock().unwrap() = None;
+    later(&clock, Duration::from_secs(3600)).await;
+    assert_eq!(stored(&store).await, [running]);
+    task.abort();
 }
