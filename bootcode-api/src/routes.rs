@@ -23,6 +23,9 @@ pub const LOG: &str = "/worker/v1/log";
 pub const APPLY: &str = "/api/v1/apply";
 /// Operators: POST [`Files`]; answers with the [`Plan`](bootcode_core::document::Plan) of what an apply would do, and does nothing.
 pub const DIFF: &str = "/api/v1/diff";
+/// Operators: POST a [`PreviewAsk`](bootcode_core::preview::PreviewAsk); answers with the
+/// [`Preview`](bootcode_core::preview::Preview) of what that client would be told, and does nothing.
+pub const PREVIEW_BOOT: &str = "/api/v1/preview-boot";
 /// Operators: GET the [`News`] since a revision; waits for some.
 pub const WATCH: &str = "/api/v1/watch";
 /// Operators: GET the [`Items`] that are machines without a Hardware, by address.

@@ -1,6 +1,10 @@
 //! Processor architectures: of machines, and as firmware names them in DHCP option 93.
 
+mod parse;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::parse::ClientArchError;
 
 /// The processor architecture of a machine, by the names that Linux uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -31,6 +31,7 @@ pub mod lease;
 pub mod limits;
 pub mod mac;
 pub mod policy;
+pub mod preview;
 pub mod secret;
 pub mod session;
 #[cfg(all(feature = "engine", feature = "testing"))]

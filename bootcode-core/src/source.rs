@@ -96,6 +96,15 @@ pub trait NetworkSource: Send + Sync {
     /// # Errors
     /// See [`SourceError`].
     async fn network(&self, key: NetworkKey) -> Result<Option<Arc<Network>>, SourceError>;
+
+    /// The network of this name, for operators who ask about it; no packet is answered by it.
+    ///
+    /// # Errors
+    /// See [`SourceError`]; a source that does not know them by name says so.
+    async fn named(&self, name: &str) -> Result<Option<Arc<Network>>, SourceError> {
+        let message = format!("it cannot be asked for `{name}`");
+        Err(SourceError::Unavailable { what: "networks by name", message })
+    }
 }
 
 /// What there is to do on machines.

@@ -26,6 +26,7 @@ mod destination;
 mod lease;
 pub mod limits;
 mod mode;
+mod preview;
 mod query;
 mod record;
 mod reply;

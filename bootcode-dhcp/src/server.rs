@@ -8,6 +8,7 @@ mod frame;
 mod leases;
 mod link;
 mod metrics;
+mod preview;
 mod probe;
 mod relays;
 mod rival;
@@ -24,6 +25,7 @@ use bootcode_core::{
     document::{Hardware, Network},
     mac::MacAddr,
     policy::BootPolicy,
+    preview::BootPreview,
     session::BootSessions,
     source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, Work, WorkSource},
     store::Store,
@@ -36,7 +38,7 @@ use tracing::{debug, error, info, warn};
 
 pub use self::{error::BindError, link::interface_addresses, metrics::DhcpMetrics};
 use self::{
-    leases::{Exchange, Leases, Writer},
+    leases::{Exchange, Leases, Touch, Writer},
     link::Link,
     probe::{Doubt, Doubts, Prober},
     relays::Relays,
@@ -152,6 +154,12 @@ impl DhcpServer {
     #[must_use]
     pub fn metrics(&self) -> DhcpMetrics {
         self.shell.metrics.clone()
+    }
+
+    /// Says what a client would be told, as long as the server lives, by the same look-ups and rules.
+    #[must_use]
+    pub fn preview(&self) -> Arc<dyn BootPreview> {
+        Arc::new(preview::Preview(Arc::clone(&self.shell)))
     }
 
     /// Serves until cancelled, then returns with every task ended.
@@ -292,7 +300,12 @@ impl Shell {
 
     /// The facts and what follows from them; `None` where they could not be had.
     async fn decide(&self, query: &Query, port: &Port, now: Timestamp) -> Option<(Found, Verdict<Response>)> {
-        let found = match tokio::time::timeout(limits::LOOKUP, self.look_up(query, &port.link, now)).await {
+        let found = match tokio::time::timeout(
+            limits::LOOKUP,
+            self.look_up(query, At::Link(&port.link), (Touch::Hold, now)),
+        )
+        .await
+        {
             Ok(Ok(found)) => found,
             // Silence on the wire, and never "unknown machine": firmware asks again.
             Ok(Err(error)) => {
@@ -363,7 +376,12 @@ impl Shell {
         }
     }
 
-    async fn look_up(&self, query: &Query, link: &Link, now: Timestamp) -> Result<Found, SourceError> {
+    async fn look_up(
+        &self,
+        query: &Query,
+        at: At<'_>,
+        touched: (Touch, Timestamp),
+    ) -> Result<Found, SourceError> {
         let mut hardware = self.sources.hardware.find(&HardwareKey::Mac(query.mac)).await?;
         if let (None, Some(circuit)) = (&hardware, query.circuit()) {
             hardware = self.sources.hardware.find(&HardwareKey::Circuit(circuit)).await?;
@@ -372,25 +390,30 @@ impl Shell {
             Some(hardware) => self.sources.work.work(hardware).await?,
             None => Work::Idle,
         };
-        let network = self.network(query, link).await?;
-        if let Some(network) = network.as_deref().filter(|_| !query.giaddr.is_unspecified()) {
+        let network = self.network(query, at).await?;
+        if let Some(network) = network.as_deref().filter(|_| touched.0 == Touch::Hold)
+            && !query.giaddr.is_unspecified()
+        {
             self.relays.learn(query.giaddr, network, Instant::now());
         }
         let lease = match (&network, &self.leases) {
             (Some(network), Some(leases)) => {
-                leases.standing(self, query, hardware.as_deref(), network, now).await?
+                leases.standing(self, query, hardware.as_deref(), network, touched).await?
             }
             _ => None,
         };
         Ok(Found { hardware, network, work, lease })
     }
 
-    async fn network(&self, query: &Query, link: &Link) -> Result<Option<Arc<Network>>, SourceError> {
+    async fn network(&self, query: &Query, at: At<'_>) -> Result<Option<Arc<Network>>, SourceError> {
         if !query.giaddr.is_unspecified() {
             let key = query.link.map_or(NetworkKey::Relay(query.giaddr), NetworkKey::Link);
             return self.sources.networks.network(key).await;
         }
-        self.network_of(link).await
+        match at {
+            At::Link(link) => self.network_of(link).await,
+            At::Network(network) => Ok(network.cloned()),
+        }
     }
 
     /// The Network of an interface.
@@ -420,6 +443,14 @@ impl Shell {
             _ => (),
         }
     }
+}
+
+/// Where a question came in.
+#[derive(Clone, Copy)]
+enum At<'a> {
+    Link(&'a Link),
+    /// It did not come in: a preview says where it would have.
+    Network(Option<&'a Arc<Network>>),
 }
 
 /// What was looked up, owned.

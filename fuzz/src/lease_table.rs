@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::Ipv4Addr,
+    sync::Arc,
+};
 
 use bootcode_core::{
     clock::Timestamp,
@@ -95,7 +99,10 @@ impl World {
 
     fn standing(&mut self, mac: MacAddr, ask: LeaseAsk) -> Standing {
         let now = self.time();
+        // A preview says what a client is told a moment later.
+        let looked = self.table.look(&self.network, mac, ask, self.away, now, &HashSet::new());
         let standing = self.table.standing(&self.network, mac, ask, self.away, now);
+        assert_eq!(looked, standing, "{mac} {ask:?}");
         match standing {
             Standing::May { ip, leased, .. } => {
                 assert!(!self.away || matches!(ask, LeaseAsk::Leave(_)), "a promise without the store");

@@ -9,7 +9,15 @@ use bootcode_core::{
 };
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::describe::Selector;
+use crate::{describe::Selector, preview};
+
+const PREVIEW_EXAMPLES: &str = "Examples:
+  bootcode preview-boot --mac 52:54:00:00:00:01 --arch x64-efi
+  bootcode preview-boot --mac 52:54:00:00:00:01 --arch bios --user-class iPXE
+  bootcode preview-boot --mac 52:54:00:00:00:01 --arch x64-efi-http -o yaml
+  bootcode preview-boot --mac 52:54:00:00:00:01 --arch 11 --relay 10.1.0.1
+  bootcode preview-boot --mac b8:27:eb:00:00:01 --arch 0
+  bootcode preview-boot --mac 52:54:00:00:00:01 --program os --message renew --ip 192.168.99.11";
 
 /// Declares machines and what they run, and shows what became of it.
 #[derive(Debug, Parser)]
@@ -86,6 +94,18 @@ pub(crate) enum Command {
         kind: Subject,
         /// Which; an unknown machine by its MAC.
         name: String,
+    },
+    /// Tells what a client would be told by DHCP, and why; nothing is written, held or counted by it.
+    ///
+    /// The server asks itself with the client's own bytes, so what is shown is what would be sent. Ends with 0 where the client is answered,
+    /// with 1 where it meets silence or a refusal, with 64 where the question makes no sense.
+    #[command(after_help = PREVIEW_EXAMPLES)]
+    PreviewBoot {
+        #[command(flatten)]
+        client: preview::Client,
+        /// How it is shown.
+        #[arg(short = 'o', long = "output", value_enum, default_value_t)]
+        format: Format,
     },
     /// Deletes a document that nothing refers to.
     Delete {

@@ -2,7 +2,10 @@
 
 use std::{io, io::Write as _, path::PathBuf, process::ExitCode};
 
-use bootcode_api::{ClientError, client, routes::Files};
+use bootcode_api::{
+    ClientError, client,
+    routes::{Files, Problem},
+};
 use bootcode_core::{document::TreeError, yaml::Faults};
 
 use crate::{
@@ -38,6 +41,11 @@ pub(crate) enum CliError {
     /// What `diff --exit-code` ends with; it has said everything.
     #[error("there are differences")]
     Differs,
+    /// What `preview-boot` ends with; it has said everything.
+    #[error("the client is not answered with what it asks for")]
+    NotAnswered,
+    #[error("{message}")]
+    Usage { message: String },
     /// By Ctrl-C, whose sender knows why.
     #[error("interrupted")]
     Interrupted,
@@ -75,7 +83,7 @@ impl CliError {
             return ExitCode::SUCCESS;
         }
         match self {
-            Self::Differs => return ExitCode::from(FAILED),
+            Self::Differs | Self::NotAnswered => return ExitCode::from(FAILED),
             Self::Interrupted => return ExitCode::from(INTERRUPTED),
             _ => {}
         }
@@ -114,6 +122,8 @@ impl CliError {
                 ClientError::Connect { .. } | ClientError::Broken { .. } | ClientError::Version { .. },
             ) => UNAVAILABLE,
             Self::Faults { .. } | Self::NoDocuments | Self::NotAMac { .. } | Self::NoWorkflow { .. } => DATA,
+            Self::Usage { .. } => USAGE,
+            Self::Client(ClientError::Problem(Problem::Unavailable { .. })) => UNAVAILABLE,
             Self::Input(_) | Self::Empty { .. } => NO_INPUT,
             Self::Output { .. } => IO,
             Self::Runtime { .. } => OS,

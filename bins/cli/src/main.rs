@@ -7,6 +7,7 @@ mod documents;
 mod error;
 mod faults;
 mod follow;
+mod preview;
 mod render;
 mod resolved;
 mod show;
@@ -106,6 +107,9 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
                 Format::Table => show::table(kind, &items),
                 format => show::value(&items.into(), format),
             }
+        }
+        Command::PreviewBoot { client: asking, format } => {
+            preview::preview(&client, asking, format, Form::of(&io::stdout())).await
         }
         Command::Delete { kind, name } => {
             client.delete(kind.name(), &name).await?;

@@ -441,3 +441,35 @@ fn a_machine_that_nobody_declared_is_listed_over_a_restart_and_adopted_once() {
         ]);
     });
 }
+
+/// Over the operators' socket to a server that serves, and no trace of it left there.
+#[test]
+fn a_preview_tells_what_a_client_would_be_told_and_leaves_no_trace() {
+    on_a_wire(|| {
+        let machines = DOCUMENTS.replace("cidr:", "unknown: record, cidr:");
+        let site = Site::new(&machines);
+        let ask = |rest: &str| format!("preview-boot --mac 52:54:00:00:00:01 --arch {rest}");
+        let unknown = "preview-boot --mac 52:54:00:00:00:09 --arch bios";
+        site.say(&[
+            (&ask("bios"), 0, "Network   lab (192.168.99.0/24), DHCP authoritative, by interface srv0"),
+            (&ask("x64-efi"), 0, "no Workflow has work for it"),
+            (&ask("x64-efi --network lab -o yaml"), 0, "yiaddr: \"192.168.99.11\""),
+            (&ask("0 --relay 192.168.99.7 -o json"), 0, "\"to\": \"192.168.99.7:67, the relay agent\""),
+            (
+                &ask("7 --message request --ip 192.168.99.12"),
+                1,
+                "NAK: 192.168.99.12 is not yours, 192.168.99.11 is",
+            ),
+            (&ask("7 --relay 172.16.0.1"), 1, "unknown-network: no declared Network"),
+            (unknown, 1, "`bootcode adopt 52:54:00:00:00:09` declares it"),
+            (&ask("x65-efi"), 64, "`x65-efi` is no architecture"),
+            ("preview-boot --mac 52:54:00:00:00:0g --arch 7", 64, "is no MAC address"),
+            ("preview-boot --mac 01:54:00:00:00:01 --arch 7", 64, "is a group's address"),
+            ("preview-boot --mac 52:54:00:00:00:01", 64, "name it with --arch"),
+            (&ask("7 --network nope"), 64, "there is no Network `nope`"),
+            (&ask("7 --network lab --relay 192.168.99.7"), 64, "cannot be used with"),
+            ("timeline node-1", 0, "nothing was seen of node-1 yet"),
+            ("get unknown", 0, "no machine without a Hardware"),
+        ]);
+    });
+}

@@ -8,6 +8,7 @@ use bootcode_core::{
     boot::Site,
     files::{Autoexec, Rendered, RenderedParts},
     policy::{BootPolicy, DefaultPolicy},
+    preview::BootPreview,
     secret::SecretSource,
     source::HardwareSource,
     store::{SqliteStore, Store},
@@ -170,7 +171,7 @@ impl Server {
         let mut registry = metrics::registry();
         dhcp.metrics().register(&mut registry);
         let operator_routes =
-            http::health().merge(metrics::router(registry)).merge(operator_routes(&control));
+            http::health().merge(metrics::router(registry)).merge(operator_routes(&control, dhcp.preview()));
 
         let mut tasks = JoinSet::new();
         let mut start = |name: &'static str, task: Task| {
@@ -280,7 +281,7 @@ fn metadata(control: &Control, files: &files::MachineFiles, site: &Site) -> Rout
     })
 }
 
-fn operator_routes(control: &Control) -> Router {
+fn operator_routes(control: &Control, preview: Arc<dyn BootPreview>) -> Router {
     operator::router(operator::OperatorParts {
         store: Arc::clone(&control.store),
         applier: Arc::clone(&control.applier),
@@ -288,6 +289,7 @@ fn operator_routes(control: &Control) -> Router {
         journal: Arc::clone(&control.journal),
         snapshot: Arc::clone(&control.snapshot),
         hardware: Arc::clone(&control.hardware),
+        preview: Some(preview),
         clock: Arc::clone(&control.clock),
     })
 }

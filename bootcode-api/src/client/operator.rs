@@ -1,6 +1,11 @@
 //! The operators' API, typed.
 
-use bootcode_core::{document::Plan, mac::MacAddr, unknown::Unknown};
+use bootcode_core::{
+    document::Plan,
+    mac::MacAddr,
+    preview::{Preview, PreviewAsk},
+    unknown::Unknown,
+};
 use bytes::Bytes;
 use hyper::Method;
 use serde_json::Value;
@@ -47,6 +52,14 @@ impl OperatorClient {
     /// As [`OperatorClient::apply`].
     pub async fn diff(&self, files: &Files) -> Result<Plan, ClientError> {
         json(&self.endpoint, Method::POST, routes::DIFF, None, Some(files)).await
+    }
+
+    /// What a client would be told, and why; nothing is done.
+    ///
+    /// # Errors
+    /// [`routes::Problem::Rejected`] where no client can ask so; else see [`ClientError`].
+    pub async fn preview_boot(&self, ask: &PreviewAsk) -> Result<Preview, ClientError> {
+        json(&self.endpoint, Method::POST, routes::PREVIEW_BOOT, None, Some(ask)).await
     }
 
     /// What changed after revision `from`, waited for; from now on without it, which answers at once with the revision.

@@ -1,6 +1,7 @@
 //! The operators' side of the server: documents, workflows' commands, logs and timelines.
 
 mod documents;
+mod preview;
 mod streams;
 mod unknown;
 mod watch;
@@ -16,7 +17,7 @@ use axum::{
     routing::{get, post},
 };
 use bootcode_core::{
-    apply::Applier, clock::Clock, engine::Engine, journal::Journal, snapshot::Snapshot,
+    apply::Applier, clock::Clock, engine::Engine, journal::Journal, preview::BootPreview, snapshot::Snapshot,
     source::HardwareSource, store::Store,
 };
 
@@ -37,6 +38,8 @@ pub struct OperatorParts {
     pub snapshot: Arc<Snapshot>,
     /// Whose machines are no unknown ones.
     pub hardware: Arc<dyn HardwareSource>,
+    /// Says what a client would be told; `None` where no DHCP server is at hand.
+    pub preview: Option<Arc<dyn BootPreview>>,
     /// The time, for waiting.
     pub clock: Arc<dyn Clock>,
 }
@@ -46,6 +49,7 @@ pub fn router(parts: OperatorParts) -> Router {
     Router::new()
         .route(routes::APPLY, post(documents::apply))
         .route(routes::DIFF, post(documents::diff))
+        .route(routes::PREVIEW_BOOT, post(preview::boot))
         .route(routes::WATCH, get(watch::watch))
         .route(routes::UNKNOWN, get(unknown::list))
         .route(routes::UNKNOWN_ONE, get(unknown::one))

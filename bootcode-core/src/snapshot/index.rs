@@ -107,6 +107,10 @@ impl Index {
         self.networks.values().filter(contains).max_by_key(|network| network.spec.cidr.prefix_len()).cloned()
     }
 
+    pub(super) fn named(&self, network: &str) -> Option<Arc<Network>> {
+        self.networks.get(network).cloned()
+    }
+
     fn resolve_all(&mut self, profile: &str) {
         // Taken out meanwhile, for resolving changes the maps beside it.
         let declared = std::mem::take(&mut self.declared);

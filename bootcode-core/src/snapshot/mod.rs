@@ -123,6 +123,10 @@ impl NetworkSource for Snapshot {
         };
         Ok(self.read(|index| index.network(address)))
     }
+
+    async fn named(&self, name: &str) -> Result<Option<Arc<Network>>, SourceError> {
+        Ok(self.read(|index| index.named(name)))
+    }
 }
 
 impl Snapshot {

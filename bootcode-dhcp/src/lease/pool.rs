@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, sync::Arc};
 use bootcode_core::document::Network;
 
 /// The addresses of one Network's pool, without those that belong to something else.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Pool {
     network: Arc<Network>,
     /// Sorted, without overlap.

@@ -1,5 +1,7 @@
 //! The leases of all pools in memory: who holds what, and what is free in which order.
 
+mod look;
+
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry as Slot},
     net::Ipv4Addr,
@@ -39,7 +41,7 @@ pub struct LeaseTable {
 }
 
 /// The addresses of one network.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Addresses {
     pool: Option<Pool>,
     known: HashMap<Ipv4Addr, Known>,
@@ -50,7 +52,7 @@ struct Addresses {
 }
 
 /// What is known of one address.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Known {
     /// As the store has it, with the revision that wrote it.
     lease: Option<(Lease, Revision)>,
@@ -66,6 +68,15 @@ struct Offer {
     until: Timestamp,
     /// The wire was asked, and nobody answered.
     clear: bool,
+}
+
+/// What follows from what is known, before anything changes.
+enum Decision {
+    Said(Standing),
+    /// It may have this address.
+    Give(Ipv4Addr),
+    /// It may have any, rather this one.
+    Choose(Option<Ipv4Addr>),
 }
 
 impl Known {
@@ -120,8 +131,13 @@ impl Addresses {
         done
     }
 
+    /// Whether its pool is of this very document.
+    fn fits(&self, network: &Arc<Network>) -> bool {
+        self.pool.as_ref().is_some_and(|pool| pool.is_of(network))
+    }
+
     fn fit(&mut self, network: &Arc<Network>, own: &Arc<[Ipv4Addr]>) {
-        if self.pool.as_ref().is_none_or(|pool| !pool.is_of(network)) {
+        if !self.fits(network) {
             self.pool = Some(Pool::new(network, own));
             // What lay outside the pool and was left out may lie in it now.
             self.free = self.known.iter().map(|(ip, known)| (known.free_at(), *ip)).collect();
@@ -180,18 +196,26 @@ impl Addresses {
 
     /// Holds an address for a machine.
     fn hold(&mut self, ip: Ipv4Addr, mac: MacAddr, now: Timestamp) -> Standing {
-        let (clear, leased, before) = self.change(ip, |known| {
-            let clear = known.clear_for(mac, now);
-            let leased = known.running(now).map(|lease| lease.ends);
+        let standing = self.may(ip, mac, now);
+        let clear = matches!(standing, Standing::May { clear: true, .. });
+        let before = self.change(ip, |known| {
             let before = known.lease.as_ref().map(|(lease, _)| lease.mac);
             let offered = known.offer.map(|offer| offer.mac);
             known.offer = Some(Offer { mac, until: later(now, limits::OFFER_HELD), clear });
-            (clear, leased, [before, offered])
+            [before, offered]
         });
         for other in before.into_iter().flatten().filter(|other| *other != mac) {
             self.forget_machine(other, ip);
         }
         self.by_mac.insert(mac, ip);
+        standing
+    }
+
+    /// How a machine stands that may have this address.
+    fn may(&self, ip: Ipv4Addr, mac: MacAddr, now: Timestamp) -> Standing {
+        let known = self.known.get(&ip);
+        let clear = known.is_some_and(|known| known.clear_for(mac, now));
+        let leased = known.and_then(|known| known.running(now)).map(|lease| lease.ends);
         Standing::May { ip, clear, leased }
     }
 
@@ -219,33 +243,12 @@ impl LeaseTable {
         now: Timestamp,
     ) -> Standing {
         let addresses = self.addresses(network);
-        let own = addresses.own_lease(mac, now);
-        match ask {
-            LeaseAsk::Any(_) if store_away => {
-                own.map_or(Standing::Away, |(ip, ends)| Standing::Kept { ip, ends })
-            }
-            LeaseAsk::Any(wanted) => addresses
+        match addresses.decide(mac, ask, store_away, now) {
+            Decision::Said(standing) => standing,
+            Decision::Give(ip) => addresses.hold(ip, mac, now),
+            Decision::Choose(wanted) => addresses
                 .choose(mac, wanted, now)
                 .map_or(Standing::Exhausted, |ip| addresses.hold(ip, mac, now)),
-            LeaseAsk::Select(ip) | LeaseAsk::Keep(ip) => {
-                let verdict = addresses.named(ip, mac, ask, own, now);
-                match (verdict, own) {
-                    (None, Some((ip, ends))) if store_away => Standing::Kept { ip, ends },
-                    (None, None) if store_away => Standing::Away,
-                    (None, _) => addresses.hold(ip, mac, now),
-                    (Some(verdict), _) => verdict,
-                }
-            }
-            LeaseAsk::Leave(ip) => {
-                let known = addresses.known.get(&ip);
-                let leased = known.and_then(|known| known.running(now)).filter(|lease| lease.mac == mac);
-                let offered = known.and_then(|known| known.offer(now)).filter(|offer| offer.mac == mac);
-                if leased.is_some() || offered.is_some() {
-                    Standing::May { ip, clear: true, leased: leased.map(|lease| lease.ends) }
-                } else {
-                    Standing::Unrecorded
-                }
-            }
         }
     }
 
@@ -395,6 +398,36 @@ impl LeaseTable {
 }
 
 impl Addresses {
+    /// What is said, given or chosen; nothing is changed by it.
+    fn decide(&self, mac: MacAddr, ask: LeaseAsk, store_away: bool, now: Timestamp) -> Decision {
+        let own = self.own_lease(mac, now);
+        Decision::Said(match ask {
+            LeaseAsk::Any(_) if store_away => {
+                own.map_or(Standing::Away, |(ip, ends)| Standing::Kept { ip, ends })
+            }
+            LeaseAsk::Any(wanted) => return Decision::Choose(wanted),
+            LeaseAsk::Select(ip) | LeaseAsk::Keep(ip) => {
+                let verdict = self.named(ip, mac, ask, own, now);
+                match (verdict, own) {
+                    (None, Some((ip, ends))) if store_away => Standing::Kept { ip, ends },
+                    (None, None) if store_away => Standing::Away,
+                    (None, _) => return Decision::Give(ip),
+                    (Some(verdict), _) => verdict,
+                }
+            }
+            LeaseAsk::Leave(ip) => {
+                let known = self.known.get(&ip);
+                let leased = known.and_then(|known| known.running(now)).filter(|lease| lease.mac == mac);
+                let offered = known.and_then(|known| known.offer(now)).filter(|offer| offer.mac == mac);
+                if leased.is_some() || offered.is_some() {
+                    Standing::May { ip, clear: true, leased: leased.map(|lease| lease.ends) }
+                } else {
+                    Standing::Unrecorded
+                }
+            }
+        })
+    }
+
     /// Why a machine may not have the address that it names; `None` where it may.
     fn named(
         &self,

@@ -49,6 +49,15 @@ pub(super) struct Leases {
     queue: mpsc::Sender<Job>,
 }
 
+/// Whether a client asks, or somebody on its behalf who wants to know what it would be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Touch {
+    /// The address that it may have is held for it.
+    Hold,
+    /// Nothing changes.
+    Look,
+}
+
 /// A question whose answer waits for its lease.
 pub(super) struct Exchange {
     pub(super) query: Query,
@@ -85,7 +94,7 @@ impl Leases {
         (leases, writer)
     }
 
-    fn table(&self) -> MutexGuard<'_, LeaseTable> {
+    pub(super) fn table(&self) -> MutexGuard<'_, LeaseTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -100,15 +109,19 @@ impl Leases {
         query: &Query,
         hardware: Option<&Hardware>,
         network: &Arc<Network>,
-        now: Timestamp,
+        (touch, now): (Touch, Timestamp),
     ) -> Result<Option<Standing>, SourceError> {
         let Some(ask) = lease_ask(query, hardware, network, &shell.config.site) else {
             let reserved = hardware.and_then(|hardware| reservation(query, hardware, network));
             let taken = reserved.filter(|ip| self.table().taken(&network.name, *ip, query.mac, now));
             return Ok(taken.map(|ip| Standing::Taken { ip }));
         };
+        let mut passed = HashSet::new();
         for _ in 0..limits::RESERVED_SKIPPED {
-            let standing = self.table().standing(network, query.mac, ask, self.away(), now);
+            let standing = match touch {
+                Touch::Hold => self.table().standing(network, query.mac, ask, self.away(), now),
+                Touch::Look => self.table().look(network, query.mac, ask, self.away(), now, &passed),
+            };
             let (Standing::May { ip, .. } | Standing::Kept { ip, .. }) = standing else {
                 return Ok(Some(standing));
             };
@@ -119,7 +132,10 @@ impl Leases {
             if owner.is_none() && ip != query.giaddr {
                 return Ok(Some(standing));
             }
-            self.table().reserve(network, ip, now);
+            match touch {
+                Touch::Hold => self.table().reserve(network, ip, now),
+                Touch::Look => drop(passed.insert(ip)),
+            }
             if !matches!(ask, LeaseAsk::Any(_)) {
                 return Ok(Some(Standing::Refused { ip, because: Refusal::NotHere }));
             }
