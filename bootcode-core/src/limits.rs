@@ -99,6 +99,9 @@ pub const CLAIM_SECONDS: u64 = 20;
 pub const HEARTBEAT_MS: u64 = 5_000;
 /// Bytes of one machine's timeline: `TIMELINE_EVENTS` of some 200 bytes each.
 pub const TIMELINE_BYTES: u64 = 2 << 20;
+/// Bytes that the journal gathers before streams go to files of their own: some hundred thousand boots, so that a file is opened for many of
+/// them at once; a start reads it in a moment.
+pub const JOURNAL_WAL_BYTES: u64 = 128 << 20;
 /// Commits that a store keeps for watchers that fell behind.
 pub const STORE_CHANGES: u64 = 10_000;
 /// Commits that wait for one slow watcher before it has to list again.

@@ -2,21 +2,29 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 
-use super::{Journal, JournalError, name};
+use super::{
+    Journal, JournalError,
+    gathered::{Gathered, below, existing, sync},
+    name,
+};
 
 /// What a stream's file is called besides the stream's last part: a stream and one below it can stand side by side.
-const ENDING: &str = ".stream";
+pub(super) const ENDING: &str = ".stream";
 
-/// One file for each stream. Appended text may lose its last second in a crash of the host; a replaced stream is whole, old or new.
+/// One file for each stream. What is appended to many at once is gathered in a log first, which is one write. Appended text may lose its
+/// last second in a crash of the host; a replaced stream is whole, old or new.
 #[derive(Debug, Clone)]
 pub struct FileJournal {
     root: PathBuf,
+    /// Held while files are read and written, never across an await.
+    gathered: Arc<Mutex<Gathered>>,
 }
 
 impl FileJournal {
@@ -26,103 +34,120 @@ impl FileJournal {
     /// Those of the file system.
     pub fn open(root: &Path) -> io::Result<Self> {
         fs::create_dir_all(root)?;
-        Ok(Self { root: root.to_owned() })
+        Ok(Self { root: root.to_owned(), gathered: Arc::new(Mutex::new(Gathered::open(root)?)) })
     }
 
     async fn work<T: Send + 'static>(
         &self,
         stream: &str,
-        work: impl FnOnce(PathBuf) -> io::Result<T> + Send + 'static,
+        work: impl FnOnce(&mut Gathered) -> io::Result<T> + Send + 'static,
     ) -> Result<T, JournalError> {
-        name::check(stream)?;
-        let path = self.root.join(format!("{stream}{ENDING}"));
-        let done = tokio::task::spawn_blocking(move || work(path)).await;
+        let gathered = Arc::clone(&self.gathered);
+        let done = tokio::task::spawn_blocking(move || work(&mut locked(&gathered))).await;
         done.unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(|source| JournalError { stream: stream.to_owned(), source })
     }
+
+    /// On a stream's own file, in which all of the stream is then.
+    async fn change<T: Send + 'static>(
+        &self,
+        stream: &str,
+        change: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        name::check(stream)?;
+        let name = stream.to_owned();
+        self.work(stream, move |gathered| {
+            gathered.settle(&name)?;
+            change(&gathered.file(&name))
+        })
+        .await
+    }
+}
+
+fn locked(gathered: &Mutex<Gathered>) -> MutexGuard<'_, Gathered> {
+    gathered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
 impl Journal for FileJournal {
     async fn append(&self, stream: &str, bytes: &[u8]) -> Result<u64, JournalError> {
         let bytes = bytes.to_vec();
-        self.work(stream, move |path| {
-            let mut file = below(&path, || OpenOptions::new().create(true).append(true).open(&path))?;
+        self.change(stream, move |path| {
+            let mut file = below(path, || OpenOptions::new().create(true).append(true).open(path))?;
             file.write_all(&bytes)?;
             Ok(file.metadata()?.len())
         })
         .await
     }
 
-    async fn read(&self, stream: &str, from: u64, max: usize) -> Result<Vec<u8>, JournalError> {
-        self.work(stream, move |path| {
-            let Some(mut file) = existing(File::open(path))? else { return Ok(Vec::new()) };
-            file.seek(SeekFrom::Start(from))?;
-            let mut bytes = Vec::new();
-            file.take(max as u64).read_to_end(&mut bytes)?;
-            Ok(bytes)
+    async fn append_all(&self, appends: Vec<(String, Vec<u8>)>) -> Result<Vec<u64>, JournalError> {
+        for (stream, _) in &appends {
+            name::check(stream)?;
+        }
+        let gathered = Arc::clone(&self.gathered);
+        let root = self.root.clone();
+        self.work("of many", move |all| {
+            let lengths = all.append(&appends)?;
+            if all.owes_sync() {
+                // Beside the next rounds: a slow disk takes seconds for it.
+                tokio::task::spawn_blocking(move || {
+                    let synced = sync(&root);
+                    if let Err(error) = locked(&gathered).synced(synced) {
+                        tracing::warn!(%error, journal = %root.display(), "the journal's earlier log stays; trying again");
+                    }
+                });
+            }
+            Ok(lengths)
         })
         .await
     }
 
+    async fn read(&self, stream: &str, from: u64, max: usize) -> Result<Vec<u8>, JournalError> {
+        name::check(stream)?;
+        let name = stream.to_owned();
+        self.work(stream, move |gathered| gathered.read(&name, from, max)).await
+    }
+
     async fn len(&self, stream: &str) -> Result<u64, JournalError> {
-        self.work(stream, |path| Ok(existing(fs::metadata(path))?.map_or(0, |metadata| metadata.len()))).await
+        name::check(stream)?;
+        let name = stream.to_owned();
+        self.work(stream, move |gathered| gathered.len(&name)).await
     }
 
     async fn streams(&self, prefix: &str) -> Result<Vec<String>, JournalError> {
         let (root, start) = (self.root.clone(), prefix.to_owned());
-        let done = tokio::task::spawn_blocking(move || {
+        self.work(prefix, move |gathered| {
             let mut found = Vec::new();
             collect(&root, "", &start, &mut found)?;
-            found.sort();
-            Ok(found)
-        });
-        done.await
-            .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(|source| JournalError { stream: prefix.to_owned(), source })
+            let mut all = gathered.streams(&start);
+            all.extend(found);
+            Ok(all.into_iter().collect())
+        })
+        .await
     }
 
     async fn replace(&self, stream: &str, bytes: &[u8]) -> Result<(), JournalError> {
         let bytes = bytes.to_vec();
-        self.work(stream, move |path| {
+        self.change(stream, move |path| {
             let new = path.with_extension("new");
             let mut file = below(&new, || File::create(&new))?;
             file.write_all(&bytes)?;
             file.sync_all()?;
-            fs::rename(&new, &path)
+            fs::rename(&new, path)
         })
         .await
     }
 
     async fn remove(&self, stream: &str) -> Result<(), JournalError> {
         let root = self.root.clone();
-        self.work(stream, move |path| {
-            existing(fs::remove_file(&path))?;
+        self.change(stream, move |path| {
+            existing(fs::remove_file(path))?;
             // The directories that were made for it go too; one that holds anything else stays, and so do those above it.
             let mut above = path.ancestors().skip(1).take_while(|directory| **directory != root);
             let _ = above.try_for_each(fs::remove_dir);
             Ok(())
         })
         .await
-    }
-}
-
-/// Opens a file to write; makes the directories above it where they are missing.
-fn below(path: &Path, open: impl Fn() -> io::Result<File>) -> io::Result<File> {
-    match open() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            path.parent().map_or(Ok(()), fs::create_dir_all)?;
-            open()
-        }
-        opened => opened,
-    }
-}
-
-fn existing<T>(found: io::Result<T>) -> io::Result<Option<T>> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
@@ -175,13 +200,27 @@ mod tests {
                 journal.remove("log/w/a/1").await.unwrap();
                 assert_eq!(journal.streams("log/w").await.unwrap(), ["log/w/a", "log/w2/b/1"]);
             }
+            let both = ["log/w/a", "log/w/b/1"].map(|stream| (stream.to_owned(), b"y".to_vec()));
+            assert_eq!(journal.append_all(both.to_vec()).await.unwrap(), [2, 1]);
+            assert_eq!(journal.append_all(both.to_vec()).await.unwrap(), [3, 2]);
+            assert_eq!(journal.read("log/w/a", 1, 9).await.unwrap(), b"yy");
+            assert_eq!(journal.streams("log/w").await.unwrap(), ["log/w/a", "log/w/b/1", "log/w2/b/1"]);
+            assert_eq!(journal.append("log/w/b/1", b"z").await.unwrap(), 3);
+            assert_eq!(journal.append_all(both[1..].to_vec()).await.unwrap(), [4]);
+            assert_eq!(journal.read("log/w/b/1", 0, 9).await.unwrap(), b"yyzy");
+            journal.replace("log/w/b/1", b"new").await.unwrap();
+            assert_eq!(journal.append_all(both[1..].to_vec()).await.unwrap(), [4]);
+            assert_eq!(journal.read("log/w/b/1", 0, 9).await.unwrap(), b"newy");
+            journal.remove("log/w/b/1").await.unwrap();
+            assert!(journal.append_all(vec![("../out".to_owned(), b"x".to_vec())]).await.is_err());
             assert!(journal.remove("../out").await.is_err() || journal.streams("").await.unwrap().len() == 2);
             assert_eq!(journal.append("log/w/a/1", b"again").await.unwrap(), 5);
             for stream in journal.streams("").await.unwrap() {
                 journal.remove(&stream).await.unwrap();
             }
         }
-        let left = fs::read_dir(directory.path()).unwrap().count();
-        assert_eq!(left, 0, "no empty directories are left, and the journal's own stays");
+        let left =
+            fs::read_dir(directory.path()).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir());
+        assert_eq!(left.count(), 0, "no empty directories are left, and the journal's own stays");
     }
 }

@@ -2,8 +2,12 @@
 
 #[cfg(feature = "engine")]
 mod files;
+#[cfg(feature = "engine")]
+mod gathered;
 mod memory;
 mod name;
+#[cfg(feature = "engine")]
+mod wal;
 
 #[cfg(feature = "engine")]
 pub use files::FileJournal;
@@ -20,6 +24,17 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// See [`JournalError`].
     async fn append(&self, stream: &str, bytes: &[u8]) -> Result<u64, JournalError>;
+    /// Appends to many streams at once; their lengths after that, in the same order. One that writes to disks does it by few writes.
+    ///
+    /// # Errors
+    /// See [`JournalError`]; some may be appended then.
+    async fn append_all(&self, appends: Vec<(String, Vec<u8>)>) -> Result<Vec<u64>, JournalError> {
+        let mut lengths = Vec::with_capacity(appends.len());
+        for (stream, bytes) in appends {
+            lengths.push(self.append(&stream, &bytes).await?);
+        }
+        Ok(lengths)
+    }
     /// At most `max` bytes of a stream from `from` on; empty at its end and where there is no such stream.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! The recorder of a server: a bounded queue that is drained into the journal and to whoever follows.
 
 use std::{
-    collections::BTreeMap,
+    collections::HashMap,
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Map, Value};
+use serde::Serialize;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,8 @@ use crate::{
 const DRAIN: Duration = Duration::from_millis(50);
 /// Lines that wait for one slow follower before it misses some.
 const FOLLOWERS_QUEUE: usize = 4096;
+/// Events after which others have a turn: some hundred microseconds.
+const TURN: usize = 128;
 /// The name under which events of machines that no Hardware names are kept.
 const UNKNOWN: &str = "unknown";
 
@@ -101,7 +104,7 @@ impl TimelineDriver {
     }
 
     async fn drain(&mut self) {
-        let mut kept: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        let mut kept = Kept::default();
         let lost = self.dropped.swap(0, Ordering::Relaxed);
         let said = (lost > 0).then(|| BootEvent {
             at: self.clock.now(),
@@ -109,28 +112,65 @@ impl TimelineDriver {
             kind: BootEventKind::Dropped { count: lost },
         });
         // No more than the queue holds: events that arrive meanwhile are the next round's.
-        for _ in 0..TIMELINE_QUEUE {
+        for n in 1..=TIMELINE_QUEUE {
             let Ok(event) = self.queue.try_recv() else { break };
-            self.take(&event, &mut kept).await;
+            self.take(event, &mut kept).await;
+            if n % TURN == 0 {
+                tokio::task::yield_now().await;
+            }
         }
         if let Some(event) = said {
-            self.take(&event, &mut kept).await;
+            self.take(event, &mut kept).await;
         }
-        for (machine, lines) in kept {
-            if let Err(error) = self.keep(&machine, &lines).await {
-                tracing::error!(%machine, error = &error as &dyn std::error::Error, "the timeline cannot be kept");
+        if kept.lines.is_empty() {
+            return;
+        }
+        let (machines, appends): (Vec<String>, Vec<_>) = kept
+            .lines
+            .into_iter()
+            .map(|(machine, lines)| {
+                let stream = timeline_stream(&machine);
+                (machine, (stream, lines))
+            })
+            .unzip();
+        match self.journal.append_all(appends).await {
+            Ok(lengths) => {
+                for (machine, length) in
+                    machines.iter().zip(lengths).filter(|(_, length)| *length > TIMELINE_BYTES)
+                {
+                    if let Err(error) = self.trim(machine, length).await {
+                        tracing::error!(%machine, error = &error as &dyn std::error::Error, "the timeline cannot be shortened");
+                    }
+                }
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(machines = machines.len(), error, "the timeline cannot be kept");
             }
         }
     }
 
-    async fn take(&self, event: &BootEvent, kept: &mut BTreeMap<String, Vec<u8>>) {
-        let machine = self.machine(&event.subject).await;
-        let json = line(&machine, event);
-        let bytes = kept.entry(machine.clone()).or_default();
-        bytes.extend_from_slice(json.as_bytes());
-        bytes.push(b'\n');
-        // Nobody following is no failure.
-        let _ = self.lines.send(TimelineLine { machine, json });
+    async fn take(&self, event: BootEvent, kept: &mut Kept) {
+        let at = match kept.subjects.get(&event.subject) {
+            Some(at) => *at,
+            None => {
+                let machine = self.machine(&event.subject).await;
+                kept.of(event.subject.clone(), machine)
+            }
+        };
+        let Some((machine, lines)) = kept.lines.get_mut(at) else { return };
+        let start = lines.len();
+        if let Err(error) = write_line(&mut *lines, machine, &event) {
+            tracing::error!(%machine, %error, "an event cannot be written");
+            lines.truncate(start);
+            return;
+        }
+        if self.lines.receiver_count() > 0 {
+            let json = String::from_utf8_lossy(&lines[start..]).into_owned();
+            // Whoever followed may be gone by now.
+            let _ = self.lines.send(TimelineLine { machine: machine.clone(), json });
+        }
+        lines.push(b'\n');
     }
 
     async fn machine(&self, subject: &Subject) -> String {
@@ -144,35 +184,62 @@ impl TimelineDriver {
         found.map_or_else(|| UNKNOWN.to_owned(), |hardware| hardware.name.clone())
     }
 
-    async fn keep(&self, machine: &str, lines: &[u8]) -> Result<(), crate::journal::JournalError> {
+    /// The newer half of a timeline stays, from its first whole line on.
+    async fn trim(&self, machine: &str, length: u64) -> Result<(), crate::journal::JournalError> {
         let stream = timeline_stream(machine);
-        let length = self.journal.append(&stream, lines).await?;
-        if length > TIMELINE_BYTES {
-            // The newer half stays, from its first whole line on.
-            let half = usize::try_from(TIMELINE_BYTES / 2).unwrap_or(usize::MAX);
-            let newer = self.journal.read(&stream, length.saturating_sub(half as u64), half).await?;
-            let start = newer.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            self.journal.replace(&stream, &newer[start..]).await?;
-        }
-        Ok(())
+        let half = usize::try_from(TIMELINE_BYTES / 2).unwrap_or(usize::MAX);
+        let newer = self.journal.read(&stream, length.saturating_sub(half as u64), half).await?;
+        let start = newer.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        self.journal.replace(&stream, &newer[start..]).await
     }
 }
 
-/// `{"at", "machine", "event", ..}`; machines that no document names are told apart by their address.
-fn line(machine: &str, event: &BootEvent) -> String {
-    let mut object = Map::new();
-    object.insert("at".to_owned(), event.at.to_string().into());
-    object.insert("machine".to_owned(), machine.into());
-    object.insert("event".to_owned(), event.kind.name().into());
-    match &event.subject {
-        Subject::Mac(mac) if machine == UNKNOWN => object.insert("mac".to_owned(), mac.to_string().into()),
-        Subject::Ip(ip) if machine == UNKNOWN => object.insert("ip".to_owned(), ip.to_string().into()),
-        _ => None,
-    };
-    if let Ok(Value::Object(fields)) = serde_json::to_value(&event.kind) {
-        object.extend(fields.into_iter().filter(|(key, _)| key != "event"));
+/// What one round keeps: the lines of each machine, which is looked up once.
+#[derive(Default)]
+struct Kept {
+    lines: Vec<(String, Vec<u8>)>,
+    subjects: HashMap<Subject, usize>,
+    machines: HashMap<String, usize>,
+}
+
+impl Kept {
+    fn of(&mut self, subject: Subject, machine: String) -> usize {
+        let at = match self.machines.get(&machine) {
+            Some(at) => *at,
+            None => {
+                self.machines.insert(machine.clone(), self.lines.len());
+                self.lines.push((machine, Vec::new()));
+                self.lines.len() - 1
+            }
+        };
+        self.subjects.insert(subject, at);
+        at
     }
-    Value::Object(object).to_string()
+}
+
+/// One line, without its end.
+#[derive(Serialize)]
+struct Line<'a> {
+    at: String,
+    machine: &'a str,
+    /// With the tag `event` first.
+    #[serde(flatten)]
+    kind: &'a BootEventKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<String>,
+}
+
+/// `{"at", "machine", "event", ..}`; machines that no document names are told apart by their address.
+fn write_line(bytes: &mut Vec<u8>, machine: &str, event: &BootEvent) -> io::Result<()> {
+    let (mac, ip) = match &event.subject {
+        Subject::Mac(mac) if machine == UNKNOWN => (Some(mac.to_string()), None),
+        Subject::Ip(ip) if machine == UNKNOWN => (None, Some(ip.to_string())),
+        _ => (None, None),
+    };
+    let line = Line { at: event.at.to_string(), machine, kind: &event.kind, mac, ip };
+    Ok(serde_json::to_writer(bytes, &line)?)
 }
 
 #[cfg(test)]
@@ -180,6 +247,8 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
+    use std::collections::BTreeMap;
+
     use crate::{
         clock::{ManualClock, Timestamp},
         document::{Hardware, HardwareSpec},
