@@ -26,6 +26,8 @@ pub const LEASE_MAX_S: u64 = 0xffff_fffe;
 pub const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
 /// Packets read before anything else has its turn; a burst is drained in as few turns as this allows.
 pub const BURST: usize = 256;
+/// Packets read by one system call, and replies sent by one: more save little, and the first of them waits for the last.
+pub const AT_ONCE: usize = 32;
 /// Questions of one port that wait for a slow source; a hall of 10,000 machines may ask at once, and each holds some 3 KiB.
 pub const IN_FLIGHT: usize = 16_384;
 /// Of these, how many of one client wait behind its first: firmware sends no second DISCOVER within a second.

@@ -5,19 +5,24 @@ mod echo;
 mod error;
 mod flight;
 mod frame;
+mod inbox;
 mod leases;
 mod link;
 mod metrics;
+mod outbox;
 mod preview;
 mod probe;
 mod relays;
 mod rival;
+mod sendmmsg;
 mod serve;
 mod socket;
 mod solicit;
 mod throttle;
 
-use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap, future::poll_fn, net::Ipv4Addr, pin::pin, sync::Arc, task::Poll, time::Instant,
+};
 
 use bootcode_core::{
     boot::Site,
@@ -43,7 +48,7 @@ use self::{
     probe::{Doubt, Doubts, Prober},
     relays::Relays,
     rival::Searches,
-    socket::Port,
+    socket::{Addressed, Port},
 };
 use crate::{
     lease::Standing,
@@ -300,12 +305,13 @@ impl Shell {
 
     /// The facts and what follows from them; `None` where they could not be had.
     async fn decide(&self, query: &Query, port: &Port, now: Timestamp) -> Option<(Found, Verdict<Response>)> {
-        let found = match tokio::time::timeout(
-            limits::LOOKUP,
-            self.look_up(query, At::Link(&port.link), (Touch::Hold, now)),
-        )
-        .await
-        {
+        let mut look_up = pin!(self.look_up(query, At::Link(&port.link), (Touch::Hold, now)));
+        // What is in memory is here at the first look, and no timer is made for it.
+        let looked = match poll_fn(|context| Poll::Ready(look_up.as_mut().poll(context))).await {
+            Poll::Ready(looked) => Ok(looked),
+            Poll::Pending => tokio::time::timeout(limits::LOOKUP, look_up).await,
+        };
+        let found = match looked {
             Ok(Ok(found)) => found,
             // Silence on the wire, and never "unknown machine": firmware asks again.
             Ok(Err(error)) => {
@@ -361,19 +367,13 @@ impl Shell {
         }
         // From where it was sent to, where that was us alone.
         let from = query.rx.to.unwrap_or(sending.server);
-        match port.send(&encoded.bytes, from, sending.to).await {
-            Ok(()) => {
-                self.metrics.answered(reply.kind);
-                debug!(
-                    mac = %query.mac, kind = ?reply.kind, ip = %reply.yiaddr, boot = ?sending.boot, to = ?sending.to,
-                    "DHCP answered"
-                );
-            }
-            Err(error) => {
-                self.metrics.unsent.inc();
-                warn!(mac = %query.mac, to = ?sending.to, %error, "sending a DHCP reply failed");
-            }
-        }
+        debug!(
+            mac = %query.mac, kind = ?reply.kind, ip = %reply.yiaddr, boot = ?sending.boot, to = ?sending.to,
+            "DHCP answers"
+        );
+        let (to, kind) = (sending.to, reply.kind);
+        port.send(Addressed { bytes: encoded.bytes, server: from, to, kind, mac: query.mac }, &self.metrics)
+            .await;
     }
 
     async fn look_up(

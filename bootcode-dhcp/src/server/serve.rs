@@ -9,17 +9,17 @@ use tracing::{info, warn};
 use super::{
     Shell,
     flight::{Boarding, Flights},
+    inbox::Inbox,
     link::Link,
     relays::Relays,
-    socket::{Port, control_buffer},
+    socket::Port,
     throttle::{Pass, Rate, Throttle},
 };
 use crate::{limits, query::RxMeta};
 
 /// Receives and answers until it is dropped. An interface that goes away is waited for.
 pub(super) async fn serve(shell: &Arc<Shell>, mut port: Arc<Port>) {
-    let mut buffer = vec![0; limits::MESSAGE_MAX_BYTES + 1];
-    let mut control = control_buffer();
+    let mut inbox = Inbox::new();
     let mut throttle = Throttle::new(Instant::now());
     let mut flights = Flights::default();
     let mut watch = interval(limits::LINK_WATCH);
@@ -29,7 +29,7 @@ pub(super) async fn serve(shell: &Arc<Shell>, mut port: Arc<Port>) {
         tokio::select! {
             ready = port.readable() => {
                 let drained = match ready {
-                    Ok(()) => drain(shell, &port, &mut buffer, &mut control, &mut throttle, &mut flights).await,
+                    Ok(()) => drain(shell, &port, &mut inbox, &mut throttle, &mut flights).await,
                     Err(error) => Err(error),
                 };
                 let _ = shell.metrics.in_flight.set(flights.len() as i64);
@@ -48,33 +48,41 @@ pub(super) async fn serve(shell: &Arc<Shell>, mut port: Arc<Port>) {
     }
 }
 
-/// Reads what has arrived, up to a burst, and starts the work on it.
+/// Reads what has arrived, up to a burst, and starts the work on it. What is answered from memory leaves batch by batch.
 async fn drain<'a>(
     shell: &'a Arc<Shell>,
     port: &Arc<Port>,
-    buffer: &mut [u8],
-    control: &mut [u8],
+    inbox: &mut Inbox,
     throttle: &mut Throttle,
     flights: &mut Flights<'a>,
 ) -> std::io::Result<()> {
-    for _ in 0..limits::BURST {
-        let Some(received) = port.read(buffer, control)? else { break };
-        let start = Instant::now();
-        shell.metrics.received.inc();
-        let bytes = &buffer[..received.length];
-        let rx = RxMeta { source: received.source, port: port.number, to: received.to };
-        if let Some((mac, first)) = too_often(bytes, &rx, throttle, &shell.relays, start) {
-            shell.hold(mac, first);
-            continue;
+    for _ in 0..limits::BURST / limits::AT_ONCE {
+        if !port.read(inbox)? {
+            break;
         }
-        let Some(query) = shell.read(bytes, &rx, &port.link) else { continue };
-        let (mac, at) = (query.mac, Arc::clone(port));
-        let flight = Box::pin(async move {
-            shell.answer(query, &at, 0).await;
-            shell.metrics.seconds.observe(start.elapsed().as_secs_f64());
-        });
-        if flights.board(mac, flight).await == Boarding::Dropped {
-            shell.hold(mac, false);
+        port.gather();
+        for (bytes, received) in inbox.packets() {
+            let start = Instant::now();
+            shell.metrics.received.inc();
+            let to = received.to.filter(|to| port.link.addresses.contains(to));
+            let rx = RxMeta { source: received.source, port: port.number, to };
+            if let Some((mac, first)) = too_often(bytes, &rx, throttle, &shell.relays, start) {
+                shell.hold(mac, first);
+                continue;
+            }
+            let Some(query) = shell.read(bytes, &rx, &port.link) else { continue };
+            let (mac, at) = (query.mac, Arc::clone(port));
+            let flight = Box::pin(async move {
+                shell.answer(query, &at, 0).await;
+                shell.metrics.seconds.observe(start.elapsed().as_secs_f64());
+            });
+            if flights.board(mac, flight).await == Boarding::Dropped {
+                shell.hold(mac, false);
+            }
+        }
+        port.flush(&shell.metrics).await;
+        if !inbox.is_full() {
+            break;
         }
     }
     Ok(())

@@ -1,29 +1,27 @@
 //! The sockets of one port on one interface.
 
 use std::{
-    io::{self, IoSlice, IoSliceMut},
+    io,
     net::{Ipv4Addr, SocketAddrV4},
-    os::fd::AsRawFd,
+    os::fd::{AsFd as _, AsRawFd as _},
     sync::Arc,
 };
 
 use bootcode_core::mac::MacAddr;
-use nix::{
-    libc::{in_addr, in_pktinfo},
-    sys::socket::{
-        ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt, sockopt,
-    },
-};
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{io::Interest, net::UdpSocket};
 use tracing::warn;
 
 use super::{
-    BindError,
+    BindError, DhcpMetrics,
     frame::{Ends, frame},
+    inbox::Inbox,
     link::Link,
+    outbox::{Outbox, Outgoing},
+    sendmmsg::send_many,
 };
-use crate::{destination::Destination, limits, query::ServerPort};
+use crate::{destination::Destination, limits, query::ServerPort, wire::ReplyType};
 
 /// Where clients listen.
 const CLIENT_PORT: u16 = 68;
@@ -36,6 +34,7 @@ pub(super) struct Port {
     pub(super) number: ServerPort,
     udp: UdpSocket,
     frames: Option<Frames>,
+    outbox: Outbox,
 }
 
 /// A way around ARP.
@@ -58,7 +57,7 @@ impl Port {
             },
             _ => None,
         };
-        Ok(Self { link: Arc::clone(link), number, udp, frames })
+        Ok(Self { link: Arc::clone(link), number, udp, frames, outbox: Outbox::default() })
     }
 
     /// Returns when there may be something to read.
@@ -66,89 +65,89 @@ impl Port {
         self.udp.readable().await
     }
 
-    /// One packet that has arrived; `None` where no more has.
-    pub(super) fn read(&self, buffer: &mut [u8], control: &mut [u8]) -> io::Result<Option<Received>> {
-        let read = self.udp.try_io(Interest::READABLE, || {
-            let mut parts = [IoSliceMut::new(buffer)];
-            let fd = self.udp.as_raw_fd();
-            let message = recvmsg::<SockaddrIn>(fd, &mut parts, Some(control), MsgFlags::MSG_DONTWAIT)?;
-            let source = message.address.map_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), Into::into);
-            let to = message.cmsgs()?.find_map(|control| match control {
-                // The address in the packet's header: ours, or a broadcast.
-                ControlMessageOwned::Ipv4PacketInfo(info) => {
-                    Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()))
-                }
-                _ => None,
-            });
-            Ok((message.bytes, source, to))
-        });
-        match read {
-            Ok((length, source, to)) => {
-                let to = to.filter(|to| self.link.addresses.contains(to));
-                Ok(Some(Received { length, source, to }))
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+    /// Packets that have arrived; whether there were any.
+    pub(super) fn read(&self, inbox: &mut Inbox) -> io::Result<bool> {
+        match self.udp.try_io(Interest::READABLE, || inbox.fill(self.udp.as_raw_fd())) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Sends a reply by its destination.
-    pub(super) async fn send(&self, bytes: &[u8], server: Ipv4Addr, to: Destination) -> io::Result<()> {
-        let address = match to {
+    /// From now on replies wait for [`Self::flush`].
+    pub(super) fn gather(&self) {
+        self.outbox.gather();
+    }
+
+    /// Sends a reply by its destination, at once or with those of its batch.
+    pub(super) async fn send(&self, reply: Addressed, metrics: &DhcpMetrics) {
+        let Addressed { bytes, server, to, kind, mac } = reply;
+        let to = match to {
             Destination::Relay(relay) => SocketAddrV4::new(relay, RELAY_PORT),
             Destination::Configured(ip) => SocketAddrV4::new(ip, CLIENT_PORT),
             Destination::Broadcast => SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT),
             Destination::Peer(peer) => peer,
             Destination::Unconfigured { mac, ip } => {
                 if let Some(frames) = &self.frames
-                    && frames.send(bytes, server, (mac, ip)).is_ok()
+                    && frames.send(&bytes, server, (mac, ip)).is_ok()
                 {
-                    return Ok(());
+                    return metrics.answered(kind);
                 }
                 // RFC 2131 4.1 allows it for every client, whatever its flag says.
                 SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT)
             }
         };
-        self.send_from(bytes, server, address).await
+        // From this address where the interface has it.
+        let from = if self.link.addresses.contains(&server) { server } else { Ipv4Addr::UNSPECIFIED };
+        if !self.outbox.put(Outgoing { bytes, from, to, kind, mac }) {
+            self.flush(metrics).await;
+        }
     }
 
-    /// By this interface, and from this address where it has it.
-    async fn send_from(&self, bytes: &[u8], from: Ipv4Addr, to: SocketAddrV4) -> io::Result<()> {
-        let address = if self.link.addresses.contains(&from) { from } else { Ipv4Addr::UNSPECIFIED };
-        let info = in_pktinfo {
-            ipi_ifindex: i32::try_from(self.link.index).unwrap_or(0),
-            ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(address.octets()) },
-            ipi_addr: in_addr { s_addr: 0 },
-        };
-        let (parts, to) = ([IoSlice::new(bytes)], SockaddrIn::from(to));
-        let control = [ControlMessage::Ipv4PacketInfo(&info)];
+    /// Sends what waits.
+    pub(super) async fn flush(&self, metrics: &DhcpMetrics) {
+        let waiting = self.outbox.take();
+        let mut rest = &waiting[..];
+        while let Some((first, others)) = rest.split_first() {
+            let alike = others.iter().take_while(|other| other.from == first.from).count();
+            let together = &rest[..limits::AT_ONCE.min(1 + alike)];
+            match self.send_together(first.from, together).await {
+                Ok(sent) => {
+                    rest[..sent].iter().for_each(|reply| metrics.answered(reply.kind));
+                    rest = &rest[sent..];
+                }
+                Err(error) => {
+                    metrics.unsent.inc();
+                    warn!(mac = %first.mac, to = %first.to, %error, "sending a DHCP reply failed");
+                    rest = others;
+                }
+            }
+        }
+    }
+
+    /// How many were sent.
+    async fn send_together(&self, from: Ipv4Addr, replies: &[Outgoing]) -> io::Result<usize> {
         let send = || {
-            sendmsg(self.udp.as_raw_fd(), &parts, &control, MsgFlags::MSG_DONTWAIT, Some(&to))
-                .map_err(io::Error::from)
+            let datagrams = replies.iter().map(|reply| (&reply.bytes[..], reply.to));
+            send_many(self.udp.as_fd(), self.link.index, from, datagrams)
         };
         match self.udp.try_io(Interest::WRITABLE, send) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                tokio::time::timeout(limits::SEND_WAIT, self.udp.async_io(Interest::WRITABLE, send))
-                    .await?
-                    .map(drop)
+                tokio::time::timeout(limits::SEND_WAIT, self.udp.async_io(Interest::WRITABLE, send)).await?
             }
-            sent => sent.map(drop),
+            sent => sent,
         }
     }
 }
 
-/// What was read into the buffer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Received {
-    pub(super) length: usize,
-    pub(super) source: SocketAddrV4,
-    /// Our address that it was sent to; `None` for a broadcast.
-    pub(super) to: Option<Ipv4Addr>,
-}
-
-/// Room for what the system says of a packet.
-pub(super) fn control_buffer() -> Vec<u8> {
-    nix::cmsg_space!(in_pktinfo)
+/// A reply and where it goes.
+pub(super) struct Addressed {
+    pub(super) bytes: Vec<u8>,
+    /// Our address that it comes from.
+    pub(super) server: Ipv4Addr,
+    pub(super) to: Destination,
+    pub(super) kind: ReplyType,
+    pub(super) mac: MacAddr,
 }
 
 impl Frames {
