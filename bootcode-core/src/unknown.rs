@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 #[cfg(feature = "engine")]
-pub use self::recorder::{UnknownDriver, UnknownQueue};
+pub use self::recorder::{UnknownDriver, UnknownLost, UnknownQueue};
 pub use self::table::UnknownTable;
 use crate::{
     arch::ClientArch,

@@ -8,7 +8,13 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use prometheus_client::{encoding::text, registry::Registry};
+use bootcode_core::unknown::UnknownLost;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _, text},
+    metrics::counter::ConstCounter,
+    registry::Registry,
+};
 
 /// OpenMetrics, which Prometheus asks for first.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -16,6 +22,32 @@ const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 /// Where every part of the server registers what it counts.
 pub(crate) fn registry() -> Registry {
     Registry::with_prefix("bootcode")
+}
+
+/// What is lost of machines that nobody declared; zero unless somebody floods, or a hall is larger than what is kept.
+#[derive(Debug)]
+pub(crate) struct Unknown(pub(crate) UnknownLost);
+
+impl Collector for Unknown {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for (name, help, count) in [
+            (
+                "unknown_questions_lost",
+                "Questions of unknown machines that were not recorded: the queue was full",
+                self.0.questions(),
+            ),
+            (
+                "unknown_machines_lost",
+                "Unknown machines that are no longer listed: others took their place",
+                self.0.machines(),
+            ),
+        ] {
+            let counter = ConstCounter::new(count);
+            let descriptor = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+            counter.encode(descriptor)?;
+        }
+        Ok(())
+    }
 }
 
 /// The route that shows what was registered, as it is when asked.
@@ -46,11 +78,18 @@ mod tests {
     async fn what_parts_count_is_shown_as_openmetrics() {
         let mut registry = registry();
         DhcpMetrics::default().register(&mut registry);
+        registry.register_collector(Box::new(Unknown(UnknownLost::default())));
         let request = Request::get("/metrics").body(axum::body::Body::empty()).unwrap();
         let response = router(registry).oneshot(request).await.unwrap();
         assert_eq!(response.headers()[header::CONTENT_TYPE], CONTENT_TYPE);
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         let text = String::from_utf8(body.to_vec()).unwrap();
-        assert!(text.contains("bootcode_dhcp_received_total 0\n") && text.ends_with("# EOF\n"), "{text}");
+        for line in [
+            "bootcode_dhcp_received_total 0\n",
+            "bootcode_unknown_questions_lost_total 0\n",
+            "bootcode_unknown_machines_lost_total 0\n",
+        ] {
+            assert!(text.contains(line) && text.ends_with("# EOF\n"), "{line}{text}");
+        }
     }
 }

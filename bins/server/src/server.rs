@@ -131,6 +131,7 @@ impl Server {
 
         let (unknown, unknown_machines) =
             UnknownQueue::new(Arc::clone(&control.store), Arc::clone(&control.hardware));
+        let lost = metrics::Unknown(unknown.lost());
         let dhcp = DhcpServer::bind(
             DhcpConfig { interfaces: config.interfaces.clone(), site: site.clone(), probe: true },
             dhcp_sources(&control, &policy, unknown),
@@ -170,6 +171,7 @@ impl Server {
             ));
         let mut registry = metrics::registry();
         dhcp.metrics().register(&mut registry);
+        registry.register_collector(Box::new(lost));
         let operator_routes =
             http::health().merge(metrics::router(registry)).merge(operator_routes(&control, dhcp.preview()));
 

@@ -1,6 +1,12 @@
 //! The queue between packets and the store, and the task that empties it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use serde::Deserialize as _;
 use tokio::sync::mpsc;
@@ -13,13 +19,42 @@ use crate::{
     store::{Commit, Store, StoreError},
 };
 
-/// Takes what is seen without waiting; what a flood brings beyond its bounds is lost, and machines ask again.
+/// Takes what is seen without waiting; what a flood brings beyond its bounds is lost and counted, and machines ask again.
 #[derive(Debug, Clone)]
-pub struct UnknownQueue(mpsc::Sender<Unknown>);
+pub struct UnknownQueue {
+    seen: mpsc::Sender<Unknown>,
+    lost: UnknownLost,
+}
+
+/// How much of unknown machines was lost to a bound since the start. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct UnknownLost(Arc<Lost>);
+
+#[derive(Debug, Default)]
+struct Lost {
+    questions: AtomicU64,
+    machines: AtomicU64,
+}
+
+impl UnknownLost {
+    /// Questions that found [`UNKNOWN_QUEUE`] others waiting: their machines are as they were known before, or not at all.
+    #[must_use]
+    pub fn questions(&self) -> u64 {
+        self.0.questions.load(Ordering::Relaxed)
+    }
+
+    /// Machines that were known and made room for others, since [`UNKNOWN_MACHINES`](crate::limits::UNKNOWN_MACHINES) are kept.
+    #[must_use]
+    pub fn machines(&self) -> u64 {
+        self.0.machines.load(Ordering::Relaxed)
+    }
+}
 
 impl UnknownRecorder for UnknownQueue {
     fn saw(&self, machine: Unknown) {
-        let _ = self.0.try_send(machine);
+        if self.seen.try_send(machine).is_err() {
+            self.lost.0.questions.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -28,6 +63,7 @@ pub struct UnknownDriver {
     seen: mpsc::Receiver<Unknown>,
     store: Arc<dyn Store>,
     hardware: Arc<dyn HardwareSource>,
+    lost: UnknownLost,
 }
 
 impl UnknownQueue {
@@ -35,7 +71,14 @@ impl UnknownQueue {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, hardware: Arc<dyn HardwareSource>) -> (Self, UnknownDriver) {
         let (queue, seen) = mpsc::channel(UNKNOWN_QUEUE);
-        (Self(queue), UnknownDriver { seen, store, hardware })
+        let lost = UnknownLost::default();
+        (Self { seen: queue, lost: lost.clone() }, UnknownDriver { seen, store, hardware, lost })
+    }
+
+    /// What is lost to a bound, for whoever counts.
+    #[must_use]
+    pub fn lost(&self) -> UnknownLost {
+        self.lost.clone()
     }
 }
 
@@ -53,7 +96,7 @@ impl UnknownDriver {
                 seen = self.seen.recv(), if table.is_some() => seen,
             };
             match (seen, &mut table) {
-                (Some(machine), Some(table)) => table.saw(machine),
+                (Some(machine), Some(table)) => self.saw(table, machine),
                 (_, Some(table)) => self.turn(table).await,
                 (_, none) => match self.read().await {
                     Ok(read) => *none = Some(read),
@@ -64,10 +107,15 @@ impl UnknownDriver {
         // What came last is kept over a restart.
         if let Some(mut table) = table {
             while let Ok(machine) = self.seen.try_recv() {
-                table.saw(machine);
+                self.saw(&mut table, machine);
             }
             self.turn(&mut table).await;
         }
+    }
+
+    fn saw(&self, table: &mut UnknownTable, machine: Unknown) {
+        let gone = table.saw(machine);
+        self.lost.0.machines.fetch_add(gone, Ordering::Relaxed);
     }
 
     async fn read(&self) -> Result<UnknownTable, StoreError> {

@@ -60,8 +60,9 @@ impl UnknownTable {
         self.machines.keys().copied()
     }
 
-    /// A machine asked. One that says nothing new is written again only when the store's time is a minute old.
-    pub fn saw(&mut self, machine: Unknown) {
+    /// A machine asked. One that says nothing new is written again only when the store's time is a minute old. Answers with how many had
+    /// to make room.
+    pub fn saw(&mut self, machine: Unknown) -> u64 {
         let (mac, is_write) = (
             machine.mac,
             match self.machines.get_mut(&machine.mac) {
@@ -91,7 +92,7 @@ impl UnknownTable {
         if is_write {
             self.changed.insert(mac);
         }
-        self.make_room();
+        self.make_room()
     }
 
     /// A Hardware names it now, or there is no room for it.
@@ -104,11 +105,15 @@ impl UnknownTable {
         }
     }
 
-    fn make_room(&mut self) {
-        while self.machines.len() > UNKNOWN_MACHINES {
-            let Some(&(_, mac)) = self.oldest.first() else { return };
+    fn make_room(&mut self) -> u64 {
+        let mut gone = 0;
+        while self.machines.len() > UNKNOWN_MACHINES
+            && let Some(&(_, mac)) = self.oldest.first()
+        {
             self.forget(mac);
+            gone += 1;
         }
+        gone
     }
 
     /// What the store is to be told next, as much as one batch holds; `None` where it knows all.

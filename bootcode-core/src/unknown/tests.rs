@@ -33,10 +33,12 @@ fn machine(number: u32, at_s: i64) -> Unknown {
 #[test]
 fn a_flood_of_addresses_leaves_the_latest_and_batches_within_their_bounds() {
     let mut table = UnknownTable::load([machine(0, 0)]);
+    let mut gone = 0;
     for number in 1..=30_000 {
-        table.saw(machine(number, i64::from(number)));
+        gone += table.saw(machine(number, i64::from(number)));
         assert!(table.len() <= UNKNOWN_MACHINES);
     }
+    assert_eq!(gone, 30_001 - UNKNOWN_MACHINES as u64, "who had to make room is counted");
     assert!(!table.macs().any(|mac| mac == machine(0, 0).mac), "the oldest went");
     assert!(table.macs().any(|mac| mac == machine(30_000, 0).mac), "the latest is there");
     let (mut puts, mut deletes) = (0, 0);
@@ -112,6 +114,8 @@ async fn a_full_queue_loses_the_newest_at_once_and_what_it_held_reaches_the_stor
         queue.saw(machine(number, 0));
     }
     assert_eq!(before.elapsed(), std::time::Duration::ZERO, "nobody waits for a queue");
+    let lost = queue.lost();
+    assert_eq!(lost.questions(), 200_000 - UNKNOWN_QUEUE as u64, "what is lost is counted");
     let cancel = tokio_util::sync::CancellationToken::new();
     let running = tokio::spawn(driver.run(cancel.clone()));
     let mut kept = Vec::new();
@@ -125,7 +129,26 @@ async fn a_full_queue_loses_the_newest_at_once_and_what_it_held_reaches_the_stor
     running.await.unwrap();
     let (all, _) = store.list(UNKNOWN_KIND).await.unwrap();
     assert_eq!(all.len(), UNKNOWN_QUEUE, "those that came first, and nobody else");
+    assert_eq!(lost.machines(), 0, "all of them have room");
     for number in [0, 1, UNKNOWN_QUEUE as u32 - 1] {
         assert!(store.get(&Unknown::key(machine(number, 0).mac)).await.unwrap().is_some(), "{number}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn machines_that_make_room_for_others_are_counted() {
+    let (queue, driver) = UnknownQueue::new(Arc::new(MemoryStore::new()), Arc::new(Nobody));
+    let lost = queue.lost();
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let running = tokio::spawn(driver.run(cancel.clone()));
+    for number in 0..UNKNOWN_MACHINES as u32 + 7 {
+        if number % 1000 == 0 {
+            // The queue is emptied meanwhile.
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+        queue.saw(machine(number, i64::from(number)));
+    }
+    cancel.cancel();
+    running.await.unwrap();
+    assert_eq!((lost.questions(), lost.machines()), (0, 7));
 }

@@ -111,7 +111,8 @@ async fn a_preview_changes_nothing_and_says_what_the_client_finds_a_moment_later
     let looks = Preview(Arc::clone(&shell));
     let mut said = Vec::new();
     for (n, ask) in [
-        ask(1, Asked::Discover, None),
+        // Reserved, which nobody has found out yet.
+        ask(1, Asked::Discover, Some(10)),
         ask(2, Asked::Discover, Some(13)),
         ask(2, Asked::Request, Some(13)),
         ask(3, Asked::Request, Some(13)),
