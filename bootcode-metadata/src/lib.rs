@@ -1,7 +1,7 @@
-//! What machines learn about themselves: the JSON document, NoCloud's files, and where an installed system phones home.
+//! What machines learn about themselves: the JSON document, the files of NoCloud, EC2, OpenStack and Ignition, and where an installed system phones home.
 //!
 //! ```text
-//!  request -> request::Asker (token, else source address) -> Hardware -> document / nocloud -> answer
+//!  request -> request::Asker (token, else source address) -> Hardware -> document / nocloud / ec2 / openstack / ignition -> answer
 //! ```
 //!
 //! ```
@@ -10,9 +10,14 @@
 //! assert!(text.contains("local-hostname"));
 //! ```
 
+mod clouds;
 mod document;
+pub mod ec2;
+pub mod ignition;
+pub mod imds;
 pub mod limits;
 pub mod nocloud;
+pub mod openstack;
 mod parts;
 pub mod phone_home;
 mod refusal;

@@ -4,3 +4,5 @@
 pub const PHONE_HOME_BYTES: usize = 64 << 10;
 /// Characters of an instance id that is kept: ours have at most 65, those of clouds about 20.
 pub const INSTANCE_ID_CHARS: usize = 128;
+/// Seconds that an EC2 session token may live, as EC2 has it: six hours.
+pub const IMDS_TTL: std::ops::RangeInclusive<u32> = 1..=21_600;

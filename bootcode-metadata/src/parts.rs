@@ -82,6 +82,20 @@ impl MetadataParts {
         Ok(Arc::new(hardware))
     }
 
+    /// The machine for its user or vendor data, which `path` serves whole: who has no token is refused where they are a
+    /// secret, for an empty file would be taken for what the owner wrote.
+    pub(crate) async fn owner_data(
+        &self,
+        asker: &Identified,
+        peer: SocketAddr,
+        path: &str,
+    ) -> Result<Arc<Hardware>, Refusal> {
+        if asker.claims.is_none() && has_secrets(&asker.hardware) {
+            return Err(self.refuse(peer.ip().to_canonical(), path, Reason::BadToken));
+        }
+        self.revealed(asker).await
+    }
+
     /// What the JSON document takes from outside the Hardware.
     pub(crate) async fn addresses(&self, asker: &Identified) -> Result<Addresses, Refusal> {
         let hardware = &asker.hardware;
@@ -153,7 +167,7 @@ impl MetadataParts {
 }
 
 /// Whether what the machine's owner wrote is kept in a secret.
-pub(crate) fn has_secrets(hardware: &Hardware) -> bool {
+fn has_secrets(hardware: &Hardware) -> bool {
     [&hardware.spec.user_data, &hardware.spec.vendor_data].into_iter().any(|data| secret_of(data).is_some())
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     Some(token.map_or("", |(_, token)| token.trim()))
 }
 
-fn reason(error: SourceError) -> Reason {
+pub(crate) fn reason(error: SourceError) -> Reason {
     match error {
         SourceError::Ambiguous { .. } => Reason::Ambiguous,
         _ => Reason::StoreAway,

@@ -14,28 +14,31 @@ use bootcode_core::timeline::{BootEventKind, Reason, Subject};
 use serde::Deserialize;
 
 use crate::{
+    clouds,
     document::document,
     limits::PHONE_HOME_BYTES,
     nocloud::{self, SeedFile},
-    parts::{MetadataParts, has_secrets},
+    parts::MetadataParts,
     phone_home,
     refusal::Refusal,
     request::bearer,
 };
 
-/// `/metadata`, `/nocloud/..`, `/nocloud/t/<token>/..` and `/phone-home`. Needs `ConnectInfo<SocketAddr>`.
+/// `/metadata`, `/nocloud/..`, `/nocloud/t/<token>/..`, `/phone-home`, EC2's `/latest/..` and dated versions,
+/// `/openstack/..` and `/ignition`. Needs `ConnectInfo<SocketAddr>`.
 pub fn router(parts: MetadataParts) -> Router {
     Router::new()
         .route("/metadata", get(metadata))
         .route("/nocloud/{file}", get(nocloud_by_address))
         .route("/nocloud/t/{token}/{file}", get(nocloud_by_token))
         .route("/phone-home", post(call_home))
+        .merge(clouds::router())
         .layer(DefaultBodyLimit::max(PHONE_HOME_BYTES))
         .with_state(parts)
 }
 
 /// Answers differ from machine to machine at one URL, and some hold tokens: no proxy may keep them.
-const NO_STORE: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
+pub(crate) const NO_STORE: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
 
 #[derive(Default, Deserialize)]
 struct TokenQuery {
@@ -81,13 +84,7 @@ async fn seed_file(
     let path = format!("/nocloud/{}", file.name());
     let asker = parts.identify(token, peer, &path).await?;
     let hardware = match file {
-        // An empty file would be taken for what the owner wrote.
-        SeedFile::UserData | SeedFile::VendorData
-            if asker.claims.is_none() && has_secrets(&asker.hardware) =>
-        {
-            return Err(parts.refuse(peer.ip().to_canonical(), &path, Reason::BadToken));
-        }
-        SeedFile::UserData | SeedFile::VendorData => parts.revealed(&asker).await?,
+        SeedFile::UserData | SeedFile::VendorData => parts.owner_data(&asker, peer, &path).await?,
         SeedFile::MetaData | SeedFile::NetworkConfig => asker.hardware,
     };
     let text = match file {

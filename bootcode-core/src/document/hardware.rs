@@ -269,6 +269,29 @@ pub enum LocalBoot {
 pub struct Instance {
     /// Free tags.
     pub tags: Vec<String>,
+    /// Whether EC2's routes want a session's token (IMDSv2).
+    #[serde(skip_serializing_if = "HttpTokens::is_optional")]
+    pub http_tokens: HttpTokens,
+}
+
+/// Whether EC2's metadata are answered without a session, by EC2's own names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum HttpTokens {
+    /// With and without (IMDSv1 and v2).
+    #[default]
+    Optional,
+    /// Only with one (IMDSv2).
+    Required,
+}
+
+impl HttpTokens {
+    /// Whether both versions are served.
+    #[must_use]
+    pub const fn is_optional(&self) -> bool {
+        matches!(self, Self::Optional)
+    }
 }
 
 impl Hardware {

@@ -39,8 +39,8 @@ pub use dhcp_option::{DhcpOption, OptionValue, Route, domain_list, route_list};
 pub use diff::{Changed, Diff, FieldChange, Id, diff};
 pub use envelope::{API_VERSION, Document, Kind, Metadata, UnknownKind};
 pub use hardware::{
-    Circuit, Disk, Hardware, HardwareSpec, Identity, Instance, Interface, LocalBoot, Os, Partition,
-    PartitionTable, Storage,
+    Circuit, Disk, Hardware, HardwareSpec, HttpTokens, Identity, Instance, Interface, LocalBoot, Os,
+    Partition, PartitionTable, Storage,
 };
 pub(crate) use name::document_name_fault as name_fault;
 pub use netboot::{Netboot, NetworkNetboot};

@@ -1,5 +1,6 @@
 //! The service as machines see it: requests in, answers and recorded events out.
 
+mod clouds;
 mod site;
 
 use std::sync::Arc;

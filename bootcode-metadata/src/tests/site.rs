@@ -155,7 +155,14 @@ fn machines() -> Vec<Arc<Hardware>> {
         })
     };
     let (node_3, node_4) = (secretive(3, "init"), secretive(4, "gone"));
-    [("node-1", node_1), ("node-2", node_2), ("node-3", node_3), ("node-4", node_4)].map(named).to_vec()
+    let node_5 = json!({
+        "interfaces": [{"id": "nic0", "mac": "52:54:00:00:00:05", "network": "lab", "ip": "192.168.99.15"}],
+        "userData": "{\"ignition\": {\"version\": \"3.3.0\"}}",
+        "instance": {"httpTokens": "required"},
+    });
+    let all =
+        [("node-1", node_1), ("node-2", node_2), ("node-3", node_3), ("node-4", node_4), ("node-5", node_5)];
+    all.map(named).to_vec()
 }
 
 /// Has `site/init`.
