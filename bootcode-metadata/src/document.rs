@@ -29,7 +29,7 @@ pub fn document(hardware: &Hardware, addresses: &Addresses) -> Value {
         .interfaces
         .iter()
         .map(|interface| {
-            let network = addresses.networks.get(&interface.id);
+            let network = addresses.networks.get(interface.id.as_str());
             json!({
                 "id": interface.id,
                 "mac": interface.mac,
@@ -57,8 +57,8 @@ pub fn document(hardware: &Hardware, addresses: &Addresses) -> Value {
         "instance": {
             "tags": spec.instance.tags,
             "sshKeys": spec.ssh_keys,
-            "userData": spec.user_data.as_ref().and_then(Variable::as_text),
-            "vendorData": spec.vendor_data.as_ref().and_then(Variable::as_text),
+            "userData": spec.user_data.as_deref().and_then(Variable::as_text),
+            "vendorData": spec.vendor_data.as_deref().and_then(Variable::as_text),
         },
         "phoneHome": addresses.phone_home.as_ref().map(|url| json!({"url": url})),
     })

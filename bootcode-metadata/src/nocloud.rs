@@ -61,14 +61,14 @@ pub fn meta_data(instance_id: &str, hostname: &str, keys: &[String]) -> String {
 /// `user-data` as declared; an empty cloud-config where there is none.
 #[must_use]
 pub fn user_data(hardware: &Hardware) -> String {
-    let text = hardware.spec.user_data.as_ref().and_then(Variable::as_text);
+    let text = hardware.spec.user_data.as_deref().and_then(Variable::as_text);
     text.unwrap_or("#cloud-config\n{}\n").to_owned()
 }
 
 /// `vendor-data` as declared; empty where there is none.
 #[must_use]
 pub fn vendor_data(hardware: &Hardware) -> String {
-    hardware.spec.vendor_data.as_ref().and_then(Variable::as_text).unwrap_or_default().to_owned()
+    hardware.spec.vendor_data.as_deref().and_then(Variable::as_text).unwrap_or_default().to_owned()
 }
 
 /// `network-config`, version 2: each interface told by its MAC, with its reservation or by DHCP.
@@ -81,7 +81,7 @@ pub fn network_config(hardware: &Hardware, networks: &BTreeMap<String, Arc<Netwo
     let mut ethernets = Map::new();
     for interface in &hardware.spec.interfaces {
         let mut ethernet = json!({"match": {"macaddress": interface.mac}});
-        match interface.ip.zip(networks.get(&interface.id)) {
+        match interface.ip.zip(networks.get(interface.id.as_str())) {
             Some((ip, network)) => {
                 ethernet["addresses"] = json!([format!("{ip}/{}", network.spec.cidr.prefix_len())]);
                 if let Some(gateway) = network.spec.gateway.filter(|gateway| *gateway != ip) {
@@ -97,7 +97,7 @@ pub fn network_config(hardware: &Hardware, networks: &BTreeMap<String, Arc<Netwo
                 ethernet["optional"] = Value::Bool(true);
             }
         }
-        ethernets.insert(interface.id.clone(), ethernet);
+        ethernets.insert(interface.id.to_string(), ethernet);
     }
     format!("{:#}\n", json!({"version": 2, "ethernets": ethernets}))
 }

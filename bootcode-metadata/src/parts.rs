@@ -75,7 +75,7 @@ impl MetadataParts {
                         tracing::error!(%error, machine = asker.hardware.name, "user data cannot be served");
                         Refusal(Reason::ReadFailed)
                     })?;
-                    Some(Variable::Text(secret.reveal().to_owned()))
+                    Some(Arc::new(Variable::Text(secret.reveal().to_owned())))
                 }
             };
         }
@@ -100,7 +100,7 @@ impl MetadataParts {
     pub(crate) async fn addresses(&self, asker: &Identified) -> Result<Addresses, Refusal> {
         let hardware = &asker.hardware;
         let networks = self.networks_of(hardware).await?;
-        let network = hardware.netboot_interface().and_then(|interface| networks.get(&interface.id));
+        let network = hardware.netboot_interface().and_then(|interface| networks.get(interface.id.as_str()));
         let base_url = self.site.base_url(network.map(|network| &**network));
         let phone_home = asker.claims.as_ref().map(|claims| {
             let token = self.sealer.seal(&Claims {
@@ -126,7 +126,7 @@ impl MetadataParts {
             let Some(ip) = interface.ip else { continue };
             let network = self.networks.network(NetworkKey::Of(ip.into())).await;
             if let Some(network) = network.map_err(|_| Refusal(Reason::StoreAway))? {
-                networks.insert(interface.id.clone(), network);
+                networks.insert(interface.id.to_string(), network);
             }
         }
         Ok(networks)
@@ -171,6 +171,6 @@ fn has_secrets(hardware: &Hardware) -> bool {
     [&hardware.spec.user_data, &hardware.spec.vendor_data].into_iter().any(|data| secret_of(data).is_some())
 }
 
-fn secret_of(data: &Option<Variable>) -> Option<SecretRef> {
-    data.as_ref().and_then(Variable::as_secret).cloned()
+fn secret_of(data: &Option<Arc<Variable>>) -> Option<SecretRef> {
+    data.as_deref().and_then(Variable::as_secret).cloned()
 }

@@ -1,10 +1,11 @@
 //! `kind: Hardware`: a machine. The same keys in a Profile are what many machines share.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use smol_str::SmolStr;
 
 use super::{DhcpOption, Netboot};
 use crate::{
@@ -43,15 +44,15 @@ pub struct HardwareSpec {
     pub hostname: Option<String>,
     /// Checked against SMBIOS before anything is written.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub identity: Option<Identity>,
+    pub identity: Option<Box<Identity>>,
     /// Network interfaces.
     pub interfaces: Vec<Interface>,
     /// Disks and their layout.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub storage: Option<Storage>,
+    pub storage: Option<Box<Storage>>,
     /// What is installed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub os: Option<Os>,
+    pub os: Option<Box<Os>>,
     /// Arguments of OSIE's kernel and of the installed one.
     pub kernel_args: Vec<String>,
     /// How a ROM is told to boot its disk.
@@ -67,20 +68,20 @@ pub struct HardwareSpec {
     /// cloud-init's user data, or the secret that holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Text>"))]
-    pub user_data: Option<Variable>,
+    pub user_data: Option<Arc<Variable>>,
     /// cloud-init's vendor data, or the secret that holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Text>"))]
-    pub vendor_data: Option<Variable>,
+    pub vendor_data: Option<Arc<Variable>>,
     /// What metadata serves besides.
     pub instance: Instance,
     /// What a `tinkerbell.org/v1alpha1` document that this was read from said in its `spec`, as written: templates see it as
     /// `.hardware.spec` and `.Hardware`. Nothing else reads it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tinkerbell: Option<Value>,
+    pub tinkerbell: Option<Box<Value>>,
     /// Reserved for BMCs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub bmc: Option<BTreeMap<String, Value>>,
+    pub bmc: Option<Box<BTreeMap<String, Value>>>,
     /// A reason here blocks workflows.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub hold: String,
@@ -105,13 +106,15 @@ pub struct Identity {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Interface {
     /// Unique within the machine.
-    pub id: String,
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub id: SmolStr,
     /// Its hardware address.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub mac: MacAddr,
     /// The Network that it is in.
     #[serde(default)]
-    pub network: Option<String>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub network: Option<SmolStr>,
     /// Its reservation in that Network.
     #[serde(default)]
     pub ip: Option<Ipv4Addr>,
@@ -123,7 +126,7 @@ pub struct Interface {
     pub dhcp_options: Vec<DhcpOption>,
     /// The switch port that it is on: whoever asks from there, and has no Hardware of its own, is this interface.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub circuit: Option<Circuit>,
+    pub circuit: Option<Box<Circuit>>,
 }
 
 /// Where a relay agent heard a machine (RFC 3046). A text is its bytes; `0x..` is hexadecimal.
@@ -145,7 +148,7 @@ pub struct Circuit {
 impl Interface {
     /// An interface of which nothing else is said: it does not boot from the network.
     #[must_use]
-    pub fn new(id: impl Into<String>, mac: MacAddr) -> Self {
+    pub fn new(id: impl Into<SmolStr>, mac: MacAddr) -> Self {
         Self {
             id: id.into(),
             mac,

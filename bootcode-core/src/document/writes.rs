@@ -65,7 +65,7 @@ pub fn writes(
         let Ok(declared) = WorkflowDocSpec::from_document(document) else { continue };
         let Ok(machine) = catalog.hardware(&declared.hardware) else { continue };
         let Ok(spec) = catalog.compile(&declared) else { continue };
-        let storage = machine.spec.storage.as_ref();
+        let storage = machine.spec.storage.as_deref();
         let seen = inventory(&machine.name);
         let chosen = seen.as_ref().map(|seen| writable(&machine.name, storage, &declared, &spec, &[], seen));
         for disk in storage

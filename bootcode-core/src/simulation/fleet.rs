@@ -39,7 +39,7 @@ fn machine(name: &str, dice: &mut Dice) -> (Hardware, Vec<PhysicalDisk>) {
     };
     let declared = Disk { id: "a".to_owned(), ..declared };
     let storage = Storage { disks: vec![declared], partitions: Vec::new() };
-    let spec = HardwareSpec { storage: Some(storage), ..HardwareSpec::default() };
+    let spec = HardwareSpec { storage: Some(storage.into()), ..HardwareSpec::default() };
     (Hardware { name: name.to_owned(), labels: BTreeMap::new(), spec }, disks)
 }
 

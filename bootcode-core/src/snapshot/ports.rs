@@ -103,7 +103,7 @@ impl Ports {
 
 fn circuits(hardware: &Hardware) -> impl Iterator<Item = (usize, &Circuit)> {
     let interfaces = hardware.spec.interfaces.iter().enumerate();
-    interfaces.filter_map(|(n, interface)| Some((n, interface.circuit.as_ref()?)))
+    interfaces.filter_map(|(n, interface)| Some((n, interface.circuit.as_deref()?)))
 }
 
 fn ids(circuit: &Circuit) -> Ids {
@@ -128,7 +128,7 @@ mod tests {
     ) -> Arc<Hardware> {
         let id = |id: Option<&str>| id.map(str::to_owned);
         let circuit = Circuit { relay, circuit_id: id(circuit), remote_id: id(remote) };
-        let interface = Interface { circuit: Some(circuit), ..Interface::new("nic0", OWN) };
+        let interface = Interface { circuit: Some(circuit.into()), ..Interface::new("nic0", OWN) };
         let spec = HardwareSpec { interfaces: vec![interface], ..HardwareSpec::default() };
         Arc::new(Hardware { name: name.into(), labels: BTreeMap::new(), spec })
     }

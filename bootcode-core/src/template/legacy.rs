@@ -25,7 +25,7 @@ pub(super) fn legacy(machine: &Hardware, network: &dyn Fn(&str) -> Option<Networ
     let disks: Vec<&str> = disks.filter_map(|disk| disk.device.as_deref()).collect();
     let mut legacy = json!({"Disks": disks, "Interfaces": interfaces, "Metadata": metadata});
     for (name, data) in [("UserData", &machine.spec.user_data), ("VendorData", &machine.spec.vendor_data)] {
-        match data {
+        match data.as_deref() {
             None => legacy[name] = "".into(),
             Some(Variable::Text(text)) => legacy[name] = text.as_str().into(),
             // Not there at all: a template that wants it gets a fault with its place, and never an empty text.

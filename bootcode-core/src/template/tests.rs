@@ -338,11 +338,11 @@ fn what_only_the_rendering_brought_in_is_never_repeated() {
 #[test]
 fn templates_of_tinkerbell_see_its_words_and_go_s_names() {
     let mut machine = machine();
-    machine.spec.tinkerbell = Some(json!({
+    machine.spec.tinkerbell = Some(Box::new(json!({
         "interfaces": [{"dhcp": {"mac": "52:54:00:00:00:01", "lease_time": 60, "vlan_id": "7", "ip": {"address": "10.0.0.5", "netmask": "255.255.255.0", "gateway": "10.0.0.1"}}, "netboot": {"allowPXE": true}}],
         "metadata": {"instance": {"id": "i-7", "operating_system": {"slug": "debian"}}},
         "disks": [{"device": "/dev/sda"}],
-    }));
+    })));
     let references = json!({"site": {"metadata": {"name": "s"}, "spec": {"x": 1}}});
     let data = TemplateData::new(&machine, &BTreeMap::new(), &|_| None)
         .in_networks(&machine, &|_| None)

@@ -27,7 +27,7 @@ impl State {
             .filter(|open| open.worker == machine.hardware.name && open.boot_id == machine.boot_id)?;
         let (task, action) = self.action(open.index)?;
         let writable = if action.writes_disks() {
-            let storage = machine.hardware.spec.storage.as_ref();
+            let storage = machine.hardware.spec.storage.as_deref();
             // Armed before this attempt started; what is no longer so is handed out as not writable.
             let armed = self.armed_on(&machine.hardware.name);
             disks::writable(

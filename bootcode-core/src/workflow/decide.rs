@@ -237,7 +237,7 @@ impl Draft {
         if !self.state.writes_on(&hardware.name) {
             return Ok(Vec::new());
         }
-        let storage = hardware.spec.storage.as_ref();
+        let storage = hardware.spec.storage.as_deref();
         let armed = self.state.armed_on(&hardware.name);
         disks::writable(&hardware.name, storage, &plan.declared, &plan.spec, armed, machine.inventory)
     }

@@ -65,7 +65,7 @@ pub(crate) fn declared() -> WorkflowDocSpec {
 pub(crate) fn hardware() -> Hardware {
     let disk = Disk { id: "a".to_owned(), device: Some("/dev/vda".to_owned()), ..Disk::default() };
     let storage = Storage { disks: vec![disk], partitions: Vec::new() };
-    let spec = HardwareSpec { storage: Some(storage), ..HardwareSpec::default() };
+    let spec = HardwareSpec { storage: Some(storage.into()), ..HardwareSpec::default() };
     Hardware { name: NODE.to_owned(), labels: BTreeMap::new(), spec }
 }
 

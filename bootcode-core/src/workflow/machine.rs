@@ -47,7 +47,7 @@ mod tests {
             spec
         };
         let identity = |serial: Option<&str>, uuid: Option<&str>| {
-            Some(Identity { serial: serial.map(str::to_owned), uuid: uuid.map(str::to_owned) })
+            Some(Identity { serial: serial.map(str::to_owned), uuid: uuid.map(str::to_owned) }.into())
         };
         let cases = [
             (spec(&|_| ()), None),

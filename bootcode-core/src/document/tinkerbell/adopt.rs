@@ -104,7 +104,7 @@ fn put_network(entry: &mut Entry, interface: usize, name: &str) {
     if let Some(Spec::Hardware(spec)) = &mut entry.spec
         && let Some(interface) = spec.interfaces.get_mut(interface)
     {
-        interface.network = Some(name.to_owned());
+        interface.network = Some(name.into());
     }
 }
 

@@ -165,7 +165,7 @@ proptest! {
         spec.tasks[0].actions.push(last);
         let mut hardware = hardware();
         let none_selected = storage.disks.iter().all(|disk| disk.keep);
-        hardware.spec.storage = Some(storage);
+        hardware.spec.storage = Some(storage.into());
         let mut state = State::empty("w");
         let mut log: Vec<Recorded> = Vec::new();
         let mut now = at(0);

@@ -270,7 +270,7 @@ impl<'a> Fleet<'a> {
     }
 
     fn with_machine<T>(&mut self, machine: usize, work: impl FnOnce(&mut Self, Machine<'_>) -> T) -> T {
-        let storage = Some(self.nodes[machine].document.clone());
+        let storage = Some(self.nodes[machine].document.clone().into());
         let hardware = Hardware {
             name: MACHINES[machine].to_owned(),
             labels: Default::default(),

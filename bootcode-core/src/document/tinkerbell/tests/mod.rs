@@ -49,7 +49,7 @@ fn a_whole_site_is_read_and_its_workflow_compiles() {
         WorkflowDocSpec::from_document(catalog.document(Kind::Workflow, "install-a").unwrap()).unwrap();
     assert_eq!(workflow.hardware, "worker-a", "by the MAC of `device_1`");
     let machine = catalog.hardware("worker-a").unwrap();
-    assert_eq!(machine.spec.user_data, Some("#cloud-config\n".into()));
+    assert_eq!(machine.spec.user_data.as_deref(), Some(&"#cloud-config\n".into()));
     assert_eq!(machine.spec.firmware, None, "`uefi: false` is what is not written");
     let network = catalog.network("tinkerbell-172.16.0.0-24").unwrap().spec;
     assert_eq!(network.gateway, Some([172, 16, 0, 1].into()));
