@@ -10,7 +10,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use super::ports::Ports;
+use super::{ports::Ports, shared::Shared};
 use crate::{
     document::{Document, Hardware, Kind, Network, merge},
     mac::MacAddr,
@@ -25,8 +25,8 @@ type HashMap<K, V> = StdHashMap<K, V, foldhash::fast::RandomState>;
 pub(super) struct Index {
     networks: BTreeMap<String, Arc<Network>>,
     profiles: BTreeMap<String, Value>,
-    /// As declared, of machines that have a Profile: for when that changes.
-    declared: BTreeMap<String, Document>,
+    /// As declared, of machines that have a Profile: for when that changes. As JSON, which takes a tenth of what it is read into.
+    declared: HashMap<SmolStr, Box<[u8]>>,
     /// Short names stand in the table itself: comparing one does not leave it.
     machines: HashMap<SmolStr, Arc<Hardware>>,
     by_mac: HashMap<MacAddr, Arc<Hardware>>,
@@ -34,6 +34,7 @@ pub(super) struct Index {
     /// In the order of option 97: nothing is written out to look one up.
     by_uuid: HashMap<[u8; 16], Arc<Hardware>>,
     ports: Ports,
+    shared: Shared,
 }
 
 impl Index {
@@ -59,10 +60,9 @@ impl Index {
             }
             Kind::Hardware => {
                 self.resolve(&key.name, &document);
-                if profile_of(&document).is_some() {
-                    self.declared.insert(key.name.clone(), document);
-                } else {
-                    self.declared.remove(&key.name);
+                match profile_of(&document).and_then(|_| serde_json::to_vec(&document).ok()) {
+                    Some(json) => drop(self.declared.insert(key.name.as_str().into(), json.into())),
+                    None => drop(self.declared.remove(key.name.as_str())),
                 }
             }
             Kind::Template | Kind::Workflow | Kind::Secret => {}
@@ -77,7 +77,7 @@ impl Index {
                 self.resolve_all(&key.name);
             }
             Ok(Kind::Hardware) => {
-                self.declared.remove(&key.name);
+                self.declared.remove(key.name.as_str());
                 self.forget(&key.name);
             }
             _ => {}
@@ -114,9 +114,11 @@ impl Index {
     fn resolve_all(&mut self, profile: &str) {
         // Taken out meanwhile, for resolving changes the maps beside it.
         let declared = std::mem::take(&mut self.declared);
-        for (name, document) in &declared {
-            if profile_of(document) == Some(profile) {
-                self.resolve(name, document);
+        for (name, json) in &declared {
+            // It was written here: it can be read.
+            let Ok(document) = serde_json::from_slice::<Document>(json) else { continue };
+            if profile_of(&document) == Some(profile) {
+                self.resolve(name, &document);
             }
         }
         self.declared = declared;
@@ -125,10 +127,11 @@ impl Index {
     fn resolve(&mut self, name: &str, document: &Document) {
         self.forget(name);
         let profile = profile_of(document).and_then(|name| self.profiles.get(name));
-        let spec = match merge(name, profile, &document.spec) {
+        let mut spec = match merge(name, profile, &document.spec) {
             Ok(spec) => spec,
             Err(error) => return tracing::error!(%error, name, "a stored Hardware cannot be read"),
         };
+        self.shared.share(&mut spec);
         let labels = document.metadata.labels.clone();
         let hardware = Arc::new(Hardware { name: name.to_owned(), labels, spec });
         for interface in &hardware.spec.interfaces {

@@ -5,6 +5,7 @@ mod follow;
 mod follow_tests;
 mod index;
 mod ports;
+mod shared;
 #[cfg(test)]
 mod tests;
 

@@ -10,7 +10,7 @@ use serde::{
 use crate::{secret::SecretRef, yaml::TEXT_OR_MAPPING};
 
 /// The value of an action's variable, as templates and the log have it. Secrets stand there by name only.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Variable {
@@ -21,7 +21,7 @@ pub enum Variable {
 }
 
 /// A variable whose value is a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretVariable {
