@@ -51,11 +51,10 @@ pub enum TreeError {
 /// # Errors
 /// See [`TreeError`].
 pub fn read_tree(path: &Path) -> Result<Vec<(String, String)>, TreeError> {
-    let mut tree =
-        Tree { root: path, texts: Vec::new(), bytes: 0, seen: HashSet::new(), faults: Faults::default() };
+    let mut tree = Tree { root: path, texts: Vec::new(), bytes: 0, faults: Faults::default() };
     let metadata = fs::metadata(path).map_err(failed(path))?;
     if metadata.is_dir() {
-        tree.directory(path, &metadata)?;
+        walk(path, &metadata, &mut HashSet::new(), &mut |path, _| tree.file(path))?;
     } else {
         // A file that was named may be a pipe: a shell makes one of `<(..)`.
         tree.file(path)?;
@@ -69,44 +68,46 @@ struct Tree<'a> {
     root: &'a Path,
     texts: Vec<(String, String)>,
     bytes: usize,
-    seen: HashSet<(u64, u64)>,
     faults: Faults,
 }
 
-impl Tree<'_> {
-    fn directory(&mut self, path: &Path, metadata: &fs::Metadata) -> Result<(), TreeError> {
-        if !self.seen.insert((metadata.dev(), metadata.ino())) {
-            return Ok(());
+/// Every document's file below a directory that was not `seen` yet.
+pub(super) fn walk(
+    directory: &Path,
+    metadata: &fs::Metadata,
+    seen: &mut HashSet<(u64, u64)>,
+    file: &mut dyn FnMut(&Path, &fs::Metadata) -> Result<(), TreeError>,
+) -> Result<(), TreeError> {
+    if !seen.insert((metadata.dev(), metadata.ino())) {
+        return Ok(());
+    }
+    for entry in fs::read_dir(directory).map_err(failed(directory))? {
+        let entry = entry.map_err(failed(directory))?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
         }
-        for entry in fs::read_dir(path).map_err(failed(path))? {
-            let entry = entry.map_err(failed(path))?;
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+        let path = entry.path();
+        let is_document = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            // A link to nowhere that nobody takes for a document, or a file that was just removed.
+            Err(error) if !is_document || error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
                 continue;
             }
-            let path = entry.path();
-            let is_document =
-                path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-            let metadata = match fs::metadata(&path) {
-                Ok(metadata) => metadata,
-                // A link to nowhere that nobody takes for a document, or a file that was just removed.
-                Err(error)
-                    if !is_document || error.kind() == io::ErrorKind::NotFound && !path.is_symlink() =>
-                {
-                    continue;
-                }
-                Err(source) => return Err(TreeError::Read { path, source }),
-            };
-            if metadata.is_dir() {
-                self.directory(&path, &metadata)?;
-            } else if is_document && metadata.is_file() {
-                self.file(&path)?;
-            } else if is_document {
-                return Err(TreeError::NoFile { path });
-            }
+            Err(source) => return Err(TreeError::Read { path, source }),
+        };
+        if metadata.is_dir() {
+            walk(&path, &metadata, seen, file)?;
+        } else if is_document && metadata.is_file() {
+            file(&path, &metadata)?;
+        } else if is_document {
+            return Err(TreeError::NoFile { path });
         }
-        Ok(())
     }
+    Ok(())
+}
 
+impl Tree<'_> {
     /// Reads the files that documents name for their texts, unless they are read already. A link may not lead out of the directory.
     fn named_files(&mut self, metadata: &fs::Metadata) -> Result<(), TreeError> {
         let mut named: HashSet<String> =
@@ -157,7 +158,7 @@ impl Tree<'_> {
     }
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> TreeError {
+pub(super) fn failed(path: &Path) -> impl FnOnce(io::Error) -> TreeError {
     let path = path.to_owned();
     move |source| TreeError::Read { path, source }
 }

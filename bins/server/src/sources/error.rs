@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use bootcode_core::{apply::ApplyError, document::TreeError, yaml::Faults};
 
+use crate::config::SourceDir;
+
 /// A directory of documents was not applied.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -31,6 +33,14 @@ pub enum SourceDirError {
 }
 
 impl SourceDirError {
+    /// What reading a directory failed with.
+    pub(super) fn of(source: &SourceDir, error: TreeError) -> Self {
+        match error {
+            TreeError::Faults(faults) => Self::Faults { path: source.dir.clone(), faults },
+            error => Self::Read(error),
+        }
+    }
+
     /// Whether the same documents may be taken another time: the store failed, not they.
     pub(super) const fn may_pass(&self) -> bool {
         matches!(

@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use bootcode_core::{apply::Applier, document::Kind};
 use tokio_util::sync::CancellationToken;
 
-use super::{SourceDirError, Watched, watched::Texts};
+use super::{
+    SourceDirError, Watched,
+    watched::{self, Look},
+};
 
 /// How often the directories are looked at. Looking works on every file system, network ones included, and for Git's way of
 /// replacing whole trees.
@@ -20,8 +23,8 @@ const RETRY_LOOKS: u32 = 15;
 pub(crate) async fn follow(applier: Arc<Applier>, mut all: Vec<Watched>, cancel: CancellationToken) {
     let (mut pause, mut looks) = (LOOK, 0_u32);
     while cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-        let sources: Vec<_> = all.iter().map(|watched| watched.source.clone()).collect();
-        let read = move || sources.iter().map(Watched::read).collect::<Vec<_>>();
+        let known: Vec<_> = all.iter().map(Watched::known).collect();
+        let read = move || known.iter().map(watched::Known::look).collect::<Vec<_>>();
         // Only a panic of the reading itself fails here; it was told, and the next look is another try.
         let Ok(now) = tokio::task::spawn_blocking(read).await else { continue };
         looks = looks.wrapping_add(1);
@@ -34,16 +37,20 @@ pub(crate) async fn follow(applier: Arc<Applier>, mut all: Vec<Watched>, cancel:
 async fn look(
     applier: &Applier,
     all: &mut [Watched],
-    now: Vec<Result<Texts, SourceDirError>>,
+    now: Vec<Result<Look, SourceDirError>>,
     retries: bool,
 ) -> bool {
     let (mut readable, mut settled) = (true, true);
-    for (watched, texts) in all.iter_mut().zip(now) {
-        match texts {
-            Ok(texts) => {
-                settled &=
-                    [&watched.applied, &watched.seen].into_iter().any(|old| old.as_ref() == Some(&texts));
-                watched.seen = Some(texts);
+    let mut reads = Vec::with_capacity(all.len());
+    for (watched, look) in all.iter_mut().zip(now) {
+        let mut read_now = None;
+        match look {
+            // What was applied stands there still.
+            Ok(Look::Same) => {}
+            Ok(Look::Read(read)) => {
+                settled &= [watched.applied, watched.seen].contains(&Some(read.print));
+                watched.saw(&read);
+                read_now = Some(read);
             }
             Err(error) => {
                 // As they were before it could not be read, they need not be applied again.
@@ -52,6 +59,7 @@ async fn look(
                 readable = false;
             }
         }
+        reads.push(read_now);
     }
     if !settled {
         return false;
@@ -60,19 +68,24 @@ async fn look(
     if changed {
         // All are declared before the first is applied: a file may have moved from one directory to another.
         let stood: Vec<_> = all.iter().map(|watched| watched.stands.clone()).collect();
-        for watched in all.iter_mut() {
-            if let Some(texts) = watched.seen.clone() {
-                watched.declare(&texts);
+        for (watched, read) in all.iter_mut().zip(&reads) {
+            if let Some(read) = read {
+                watched.declare(&read.texts);
             }
         }
         for index in 0..all.len() {
-            let Some(texts) = all[index].seen.clone() else { continue };
-            if all[index].is_good && all[index].applied.as_ref() == Some(&texts) {
-                all[index].tell(Ok(()));
+            if all[index].seen.is_none() {
                 continue;
             }
+            let read = match &reads[index] {
+                Some(read) if !all[index].is_good || all[index].applied != all[index].seen => read,
+                _ => {
+                    all[index].tell(Ok(()));
+                    continue;
+                }
+            };
             // Of two that declare the same it stays with the one that brought it, else with the first.
-            let mut others: HashMap<(Kind, String), String> = HashMap::new();
+            let mut others: HashMap<(Kind, String), Arc<str>> = HashMap::new();
             for (at, other) in all.iter().enumerate().filter(|(at, _)| *at != index) {
                 let is_theirs = |id: &(Kind, String)| {
                     stood[at].contains(id) || (at < index && !stood[index].contains(id))
@@ -80,7 +93,7 @@ async fn look(
                 let theirs = other.declared.iter().filter(|(id, _)| is_theirs(id));
                 others.extend(theirs.map(|(id, file)| (id.clone(), file.clone())));
             }
-            let result = all[index].apply(applier, texts, &others).await;
+            let result = all[index].apply(applier, read, &others).await;
             all[index].tell(result);
         }
     } else {

@@ -1,6 +1,6 @@
 //! Directories of documents when the server starts.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use bootcode_core::{
     apply::{Applier, Origin},
@@ -10,7 +10,7 @@ use bootcode_core::{
 
 use super::{
     SourceDirError,
-    watched::{Watched, twice},
+    watched::{Read, Watched, twice},
 };
 use crate::config::SourceDir;
 
@@ -20,10 +20,10 @@ use crate::config::SourceDir;
 /// See [`SourceDirError`].
 pub(crate) fn check(sources: &[SourceDir]) -> Result<usize, SourceDirError> {
     let mut existing: Vec<Document> = Vec::new();
-    let mut places: HashMap<(Kind, String), String> = HashMap::new();
+    let mut places: HashMap<(Kind, String), Arc<str>> = HashMap::new();
     for source in sources {
         let path = source.dir.clone();
-        let texts = Watched::read(source)?;
+        let Read { texts, .. } = Read::of(source)?;
         if let Some(faults) = twice(&texts, &places) {
             return Err(SourceDirError::Faults { path, faults });
         }
@@ -46,11 +46,12 @@ pub(crate) async fn apply(
     let mut all: Vec<(Watched, Result<(), SourceDirError>)> = Vec::with_capacity(sources.len());
     for source in sources {
         let mut watched = Watched::new(source);
-        let result = match Watched::read(source) {
-            Ok(texts) => {
-                watched.declare(&texts);
+        let result = match Read::of(source) {
+            Ok(read) => {
+                watched.saw(&read);
+                watched.declare(&read.texts);
                 let others = all.iter().flat_map(|(other, _)| other.declared.clone()).collect();
-                watched.apply(applier, texts, &others).await
+                watched.apply(applier, &read, &others).await
             }
             Err(error) => Err(error),
         };

@@ -1,10 +1,15 @@
 //! A watched directory, and what is known of it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use bootcode_core::{
     apply::{Applier, ApplyError, Done, Pruned},
-    document::{self, Kind, TreeError},
+    document::{self, Kind, TreeStamp},
     yaml::Faults,
 };
 
@@ -14,16 +19,84 @@ use crate::{config::SourceDir, error::with_causes};
 /// The documents of a directory as they were last read: pairs of the file's path and its text.
 pub(crate) type Texts = Vec<(String, String)>;
 
+/// What is kept of texts until the next look: enough to know them again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Print {
+    hash: u64,
+    files: usize,
+}
+
+impl Print {
+    fn of(texts: &Texts) -> Self {
+        let mut hasher = DefaultHasher::new();
+        texts.hash(&mut hasher);
+        Self { hash: hasher.finish(), files: texts.len() }
+    }
+}
+
+/// What a look at a directory found.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// No file is another than when it was read.
+    Same,
+    /// It was read.
+    Read(Read),
+}
+
+/// A directory that was read.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) texts: Texts,
+    pub(super) print: Print,
+    /// `None` where its files changed too lately to tell one reading from the next.
+    stamp: Option<TreeStamp>,
+}
+
+/// What a look needs to know of the last one.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    source: SourceDir,
+    stamp: Option<TreeStamp>,
+    /// The files that documents name for their texts, and the documents' own.
+    files: Arc<[String]>,
+}
+
+impl Known {
+    /// Reads the directory unless all its files are what they were.
+    pub(super) fn look(&self) -> Result<Look, SourceDirError> {
+        let failed = |error| SourceDirError::of(&self.source, error);
+        let unread = self.stamp.map(|_| TreeStamp::of(&self.source.dir, &*self.files)).transpose();
+        if self.stamp.is_some() && unread.map_err(failed)? == self.stamp {
+            return Ok(Look::Same);
+        }
+        Read::of(&self.source).map(Look::Read)
+    }
+}
+
+impl Read {
+    /// Reads the directory.
+    pub(super) fn of(source: &SourceDir) -> Result<Self, SourceDirError> {
+        let failed = |error| SourceDirError::of(source, error);
+        let begun = SystemTime::now();
+        let texts = document::read_tree(&source.dir).map_err(failed)?;
+        let stamp = TreeStamp::of(&source.dir, texts.iter().map(|(file, _)| file)).map_err(failed)?;
+        let stamp = Some(stamp).filter(|stamp| stamp.is_settled(begun));
+        Ok(Self { print: Print::of(&texts), texts, stamp })
+    }
+}
+
 /// A directory that is looked at again and again.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(super) source: SourceDir,
     /// As they were applied or refused last; `None` where they have to be applied again in any case.
-    pub(super) applied: Option<Texts>,
+    pub(super) applied: Option<Print>,
     /// As they were at the last look.
-    pub(super) seen: Option<Texts>,
+    pub(super) seen: Option<Print>,
+    stamp: Option<TreeStamp>,
+    files: Arc<[String]>,
     /// What the documents of the last look declare, each with its file.
-    pub(super) declared: HashMap<(Kind, String), String>,
+    pub(super) declared: HashMap<(Kind, String), Arc<str>>,
     /// What those that were applied last declare, derived documents included.
     pub(super) stands: HashSet<(Kind, String)>,
     /// Whether what was read last was applied.
@@ -43,6 +116,8 @@ impl Watched {
             source: source.clone(),
             applied: None,
             seen: None,
+            stamp: None,
+            files: Arc::default(),
             declared: HashMap::new(),
             stands: HashSet::new(),
             is_good: false,
@@ -55,7 +130,7 @@ impl Watched {
 
     /// Whether any document was read; a directory that is not mounted yet is empty.
     pub(crate) fn brought_any(&self) -> bool {
-        self.applied.as_ref().is_some_and(|texts| !texts.is_empty())
+        self.applied.is_some_and(|print| print.files > 0)
     }
 
     /// As the configuration names it.
@@ -63,11 +138,17 @@ impl Watched {
         self.source.dir.display().to_string()
     }
 
-    pub(super) fn read(source: &SourceDir) -> Result<Texts, SourceDirError> {
-        document::read_tree(&source.dir).map_err(|error| match error {
-            TreeError::Faults(faults) => SourceDirError::Faults { path: source.dir.clone(), faults },
-            error => SourceDirError::Read(error),
-        })
+    /// What the next look needs. Only what was applied may be passed over unread: a fault may be mended by a file that is none of them.
+    pub(super) fn known(&self) -> Known {
+        let stamp = self.stamp.filter(|_| self.is_good && self.seen == self.applied);
+        Known { source: self.source.clone(), stamp, files: Arc::clone(&self.files) }
+    }
+
+    /// Keeps what the next look needs.
+    pub(super) fn saw(&mut self, read: &Read) {
+        self.seen = Some(read.print);
+        self.stamp = read.stamp;
+        self.files = read.texts.iter().map(|(file, _)| file.clone()).collect();
     }
 
     /// Takes what was read for what is declared. What cannot be read as documents declares what it did before.
@@ -75,7 +156,7 @@ impl Watched {
         if let Ok(set) = document::read(texts) {
             let named = |entry: &document::Entry| {
                 let id = (entry.document.kind, entry.document.metadata.name.clone());
-                (id, entry.file.to_string())
+                (id, Arc::clone(&entry.file))
             };
             self.declared = set.entries().iter().map(named).collect();
         }
@@ -85,16 +166,16 @@ impl Watched {
     pub(super) async fn apply(
         &mut self,
         applier: &Applier,
-        texts: Texts,
-        others: &HashMap<(Kind, String), String>,
+        read: &Read,
+        others: &HashMap<(Kind, String), Arc<str>>,
     ) -> Result<(), SourceDirError> {
         self.is_good = false;
         let path = self.source.dir.clone();
-        if let Some(faults) = twice(&texts, others) {
-            self.applied = Some(texts);
+        if let Some(faults) = twice(&read.texts, others) {
+            self.applied = Some(read.print);
             return Err(SourceDirError::Faults { path, faults });
         }
-        let result = match applier.apply_directory(&texts, &self.name()).await {
+        let result = match applier.apply_directory(&read.texts, &self.name()).await {
             Ok(done) => {
                 self.log(&done);
                 self.is_good = true;
@@ -108,7 +189,7 @@ impl Watched {
             Err(source) => Err(SourceDirError::Apply { path, source }),
         };
         let again = result.as_ref().is_err_and(SourceDirError::may_pass);
-        self.applied = (!again).then_some(texts);
+        self.applied = (!again).then_some(read.print);
         result
     }
 
@@ -169,7 +250,7 @@ impl Watched {
 }
 
 /// A fault for each document that another directory declares, with both places.
-pub(super) fn twice(texts: &Texts, others: &HashMap<(Kind, String), String>) -> Option<Faults> {
+pub(super) fn twice(texts: &Texts, others: &HashMap<(Kind, String), Arc<str>>) -> Option<Faults> {
     if others.is_empty() {
         return None;
     }
