@@ -62,6 +62,7 @@ const LAB: &[Package] = &[
     package("dpkg", "dpkg-deb", "unpacks Debian packages without installing them"),
     package("apt", "apt-get", "downloads Debian packages"),
     package("gcc", "cc", "links programs, SQLite among them"),
+    package("make", "make", "builds the server's allocator"),
     package("libc6-dev", "/usr/include/stdlib.h", "headers and static libc for what runs inside machines"),
 ];
 
