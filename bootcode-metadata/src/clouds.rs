@@ -205,5 +205,5 @@ async fn ignition_config(
 
 fn text_of(hardware: &Hardware, user: bool) -> Option<&str> {
     let data = if user { &hardware.spec.user_data } else { &hardware.spec.vendor_data };
-    data.as_ref().and_then(Variable::as_text)
+    data.as_deref().and_then(Variable::as_text)
 }

@@ -136,7 +136,7 @@ fn meta_data(hardware: &Hardware, networks: &BTreeMap<String, Arc<Network>>) -> 
         if let Some(ip) = interface.ip {
             of("local-ipv4s", ip.to_string());
         }
-        if let Some(network) = networks.get(&interface.id) {
+        if let Some(network) = networks.get(interface.id.as_str()) {
             of("subnet-ipv4-cidr-block", network.spec.cidr.to_string());
         }
     }

@@ -49,7 +49,7 @@ pub fn network_data(hardware: &Hardware, networks: &BTreeMap<String, Arc<Network
         links.push(json!({
             "id": id, "vif_id": id, "type": "phy", "ethernet_mac_address": interface.mac, "mtu": null,
         }));
-        let Some((ip, network)) = interface.ip.zip(networks.get(id)) else {
+        let Some((ip, network)) = interface.ip.zip(networks.get(id.as_str())) else {
             if interface.netboot {
                 addresses.push(json!({"id": id, "network_id": id, "link": id, "type": "ipv4_dhcp"}));
             }

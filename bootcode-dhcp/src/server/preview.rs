@@ -259,7 +259,7 @@ fn told(
         let interface = hardware.interface(query.mac);
         PreviewHardware {
             name: hardware.name.clone(),
-            interface: interface.map(|interface| interface.id.clone()),
+            interface: interface.map(|interface| interface.id.to_string()),
             ip: interface.and_then(|interface| interface.ip),
             netboot: interface.is_some_and(|interface| interface.netboot),
         }
