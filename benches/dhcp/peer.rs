@@ -3,12 +3,16 @@
 use std::{
     fmt::Write as _,
     fs, io,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use crate::wire::{RELAY, SERVER, machine_ip, machine_mac};
+use crate::{
+    load::From,
+    wire::{RELAY, SERVER, machine_ip, machine_mac},
+};
 
 /// The core of the server; the load has the other.
 const CORE: &str = "0";
@@ -28,6 +32,11 @@ fn colons(n: u32) -> String {
     machine_mac(n).map(|byte| format!("{byte:02x}")).join(":")
 }
 
+/// Half as many addresses again as there are machines.
+fn pool(machines: u32) -> (Ipv4Addr, Ipv4Addr) {
+    (machine_ip(0), machine_ip(machines + machines / 2))
+}
+
 fn start(dir: &Path, program: &Path, args: &[&Path], variables: &[(&str, &Path)]) -> io::Result<Peer> {
     let log = fs::File::create(dir.join("log"))?;
     let mut command = Command::new("taskset");
@@ -36,15 +45,20 @@ fn start(dir: &Path, program: &Path, args: &[&Path], variables: &[(&str, &Path)]
     Ok(Peer { child })
 }
 
-/// Ours, with this many machines, as a release build of the whole server.
-pub(crate) fn bootcode(dir: &Path, program: &Path, machines: u32) -> io::Result<Peer> {
+/// Ours, with this many machines, or with a pool for any, as a release build of the whole server.
+pub(crate) fn bootcode(dir: &Path, program: &Path, machines: u32, from: From) -> io::Result<Peer> {
     let documents = dir.join("machines");
     fs::create_dir_all(&documents)?;
     let mut text = format!(
         "apiVersion: bootcode/v1\nkind: Network\nmetadata: {{name: hall}}\nspec:\n  cidr: 10.0.0.0/8\n  gateway: {SERVER}\n  \
          dns: {{servers: [{SERVER}], search: [hall.example]}}\n  lease: 1h\n  dhcp: {{mode: authoritative, relays: [{RELAY}]}}\n"
     );
-    for n in 0..machines {
+    if from == From::Pool {
+        let (first, last) = pool(machines);
+        let _ = writeln!(text, "  unknown: pool\n  pool: [{first}-{last}]");
+        fs::write(documents.join("hall.yaml"), &text)?;
+    }
+    for n in (0..machines).filter(|_| from == From::Reservations) {
         let (mac, ip) = (colons(n), machine_ip(n));
         let _ = write!(
             text,
@@ -66,23 +80,33 @@ pub(crate) fn bootcode(dir: &Path, program: &Path, machines: u32) -> io::Result<
     start(dir, program, &[Path::new("--config"), &config], &[("RUST_LOG", Path::new("warn"))])
 }
 
-/// Kea from Debian, with the same machines as reservations.
-pub(crate) fn kea(dir: &Path, machines: u32) -> io::Result<Peer> {
+/// Kea from Debian, with the same machines as reservations, or with the same pool. It keeps its leases in a file.
+pub(crate) fn kea(dir: &Path, machines: u32, from: From) -> io::Result<Peer> {
     let mut reservations = Vec::new();
-    for n in 0..machines {
+    for n in (0..machines).filter(|_| from == From::Reservations) {
         reservations.push(format!(
             "{{\"hw-address\": \"{}\", \"ip-address\": \"{}\", \"hostname\": \"m{n}\"}}",
             colons(n),
             machine_ip(n)
         ));
     }
+    let (first, last) = pool(machines);
+    let give = match from {
+        From::Reservations => {
+            "\"reservations-in-subnet\": true, \"reservations-out-of-pool\": true".to_owned()
+        }
+        // Nobody has one, and it need not look.
+        From::Pool => {
+            format!("\"reservations-in-subnet\": false, \"pools\": [{{\"pool\": \"{first} - {last}\"}}]")
+        }
+    };
     let leases = dir.join("leases.csv");
     let text = format!(
         "{{\"Dhcp4\": {{\"interfaces-config\": {{\"interfaces\": [\"srv0\"], \"dhcp-socket-type\": \"udp\"}},\
          \"lease-database\": {{\"type\": \"memfile\", \"persist\": true, \"name\": \"{}\"}}, \"valid-lifetime\": 3600,\
          \"host-reservation-identifiers\": [\"hw-address\"],\
          \"loggers\": [{{\"name\": \"kea-dhcp4\", \"severity\": \"ERROR\", \"output_options\": [{{\"output\": \"stderr\"}}]}}],\
-         \"subnet4\": [{{\"id\": 1, \"subnet\": \"10.0.0.0/8\", \"reservations-in-subnet\": true, \"reservations-out-of-pool\": true,\
+         \"subnet4\": [{{\"id\": 1, \"subnet\": \"10.0.0.0/8\", {give},\
          \"next-server\": \"{SERVER}\", \"boot-file-name\": \"snponly.efi\",\
          \"option-data\": [{{\"name\": \"routers\", \"data\": \"{SERVER}\"}}, {{\"name\": \"domain-name-servers\", \"data\": \"{SERVER}\"}}],\
          \"reservations\": [{}]}}]}}}}",

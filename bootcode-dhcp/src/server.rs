@@ -178,7 +178,7 @@ impl DhcpServer {
             if port.number == ServerPort::Dhcp {
                 let (link, shell, cancel) = (Arc::clone(&port.link), Arc::clone(&self.shell), cancel.clone());
                 tasks.spawn(async move {
-                    cancel.run_until_cancelled(solicit::serve(&link, &shell.sources)).await
+                    cancel.run_until_cancelled(solicit::serve(&link.name, &shell.sources)).await
                 });
             }
         }

@@ -414,3 +414,35 @@ fn a_reservation_is_answered_at_once_though_a_pool_is_there() {
         assert_eq!(ip(&got), Some(NODE));
     });
 }
+
+/// The bridge goes, and one of its name comes back, as a network manager does it on a reload.
+fn made_anew() {
+    run("ip", "link del br0");
+    run("ip", "link add br0 type bridge");
+    run("ip", &format!("address add {SERVER}/24 dev br0"));
+    for port in ["sw0", "nb0"] {
+        run("ip", &format!("link set {port} master br0 up"));
+    }
+    run("ip", "link set br0 up");
+}
+
+fn down_and_up() {
+    run("ip", "link set br0 down");
+    run("ip", "link set br0 up");
+}
+
+#[test]
+fn a_wire_that_went_down_or_was_made_anew_is_served_and_asked_as_before() {
+    for change in [down_and_up, made_anew] {
+        on_a_wire(move || {
+            let _neighbour = Neighbour::with(Some(at(100)));
+            let (world, store) = (pool(UnknownMachines::Pool).with(|world| world.hardware = None), memory());
+            let (got, _) = served(&world, &store, move || {
+                change();
+                // The interface is looked at every two seconds.
+                (0..5).find_map(|_| udhcpc(""))
+            });
+            assert_eq!(ip(&got), Some(at(101)), "{got:?}: the neighbour has the first one");
+        });
+    }
+}

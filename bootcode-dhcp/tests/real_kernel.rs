@@ -14,7 +14,7 @@ use std::{
 };
 
 use bootcode_core::document::DhcpMode;
-use common::World;
+use common::{MAC, SERVER, World};
 use peers::{on_a_wire, run, served};
 
 /// Router advertisements that this namespace's `cli0` has received.
@@ -60,5 +60,21 @@ fn nobody_is_told_where_no_document_says_so_or_to_strangers() {
             let (got, _) = served(&world, || asks(Duration::from_secs(4)));
             assert_eq!(got, 0);
         }
+    });
+}
+
+#[test]
+fn who_looks_for_a_router_is_told_also_after_the_interface_was_made_anew() {
+    on_a_wire(|| {
+        let (got, _) = served(&world(DhcpMode::Authoritative, true), || {
+            let before = asks(Duration::from_secs(15));
+            run("ip", "link del srv0");
+            run("ip", &format!("link add srv0 type veth peer name cli0 address {MAC}"));
+            run("ip", &format!("address add {SERVER}/24 dev srv0"));
+            run("ip", "link set srv0 up");
+            run("ip", "link set cli0 up");
+            (before, (0..3).map(|_| asks(Duration::from_secs(4))).find(|got| *got > 0))
+        });
+        assert_eq!(got, (1, Some(1)));
     });
 }

@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run http_range`; without cargo fuzz, replays the files in its arguments.
+//! `cargo fuzz run -s none http_range`; without cargo fuzz, replays the files in its arguments.
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]

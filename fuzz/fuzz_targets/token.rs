@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run token`; without cargo fuzz, replays the files in its arguments.
+//! `cargo fuzz run -s none token`; without cargo fuzz, replays the files in its arguments.
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]

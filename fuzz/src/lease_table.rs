@@ -161,6 +161,8 @@ impl World {
         if self.write(mac, ip, LeaseState::Bound, ends, fate) {
             self.promised.insert(ip, (mac, ends));
             self.offered.remove(&ip);
+            // It was over, and with the lease of another its record is gone: a clock that goes back does not bring it back.
+            self.quarantined.remove(&ip);
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  corpus/<target>/* --tests/corpus.rs--> TARGETS   on stable, with every run of the tests
-//!  libFuzzer ----------fuzz_targets/*.rs-> TARGETS   cargo +nightly fuzz run <target>
+//!  libFuzzer ----------fuzz_targets/*.rs-> TARGETS   cargo fuzz run -s none <target>
 //! ```
 //!
 //! ```
@@ -48,3 +48,10 @@ pub const TARGETS: [Target; 10] = [
     ("phone_home", phone_home),
     ("template", template),
 ];
+
+/// The last line that a fault may be on, by YAML's breaks (1.2.2, 5.4), of which a carriage return alone is one; behind the end of the
+/// text is a line, too.
+fn lines(text: &str) -> usize {
+    let breaks = text.replace("\r\n", "\n").matches(['\n', '\r']).count();
+    breaks + if text.is_empty() || text.ends_with(['\n', '\r']) { 1 } else { 2 }
+}

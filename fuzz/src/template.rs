@@ -12,7 +12,7 @@ const SECRET: &str = "hunter2-hunter2";
 /// A template is rendered within its bounds or refused in words without values, the same each time.
 pub fn template(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let lines = u32::try_from(text.lines().count() + 1).unwrap_or(u32::MAX);
+    let lines = u32::try_from(crate::lines(text)).unwrap_or(u32::MAX);
     let spec = format!(
         "{{\"userData\": \"{SECRET}\", \"interfaces\": [{{\"id\": \"nic0\", \"mac\": \"52:54:00:00:00:01\"}}], \
          \"storage\": {{\"disks\": [{{\"id\": \"a\", \"device\": \"/dev/vda\"}}]}}}}"

@@ -19,8 +19,12 @@ use bootcode_core::{
 };
 use nix::sys::socket::LinkAddr;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{net::UdpSocket, sync::mpsc, time::Instant};
-use tracing::{error, warn};
+use tokio::{
+    net::UdpSocket,
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tracing::{debug, warn};
 
 use super::{Found, Shell, arp, echo, link::Link, socket::Port};
 use crate::{limits, query::Query};
@@ -40,7 +44,9 @@ pub(super) type Doubts = mpsc::Sender<Box<Doubt>>;
 
 /// The task of one interface.
 pub(super) struct Prober {
-    mac: MacAddr,
+    interface: String,
+    /// Its address and place when `arp` was opened.
+    hardware: (MacAddr, LinkAddr),
     // Neither is UDP: this is the runtime's type for a datagram socket, of which `send` and `recv` know no protocol.
     arp: UdpSocket,
     echo: UdpSocket,
@@ -54,13 +60,14 @@ pub(super) struct Prober {
 impl Prober {
     /// Opens the sockets; `None` for interfaces without frames.
     pub(super) fn open(link: &Link) -> Option<(Doubts, Self)> {
-        let (mac, address) = link.hardware.as_ref()?;
-        let sockets = open_arp(address).and_then(|arp| Ok((arp, open_echo()?)));
+        let hardware = link.hardware?;
+        let sockets = open_arp(&hardware.1).and_then(|arp| Ok((arp, open_echo()?)));
         match sockets {
             Ok((arp, echo)) => {
                 let (sender, doubts) = mpsc::channel(limits::PROBES);
+                let (interface, open) = (link.name.clone(), HashMap::new());
                 let (again, ends) = (VecDeque::new(), VecDeque::new());
-                Some((sender, Self { mac: *mac, arp, echo, doubts, open: HashMap::new(), again, ends }))
+                Some((sender, Self { interface, hardware, arp, echo, doubts, open, again, ends }))
             }
             Err(error) => {
                 warn!(interface = %link.name, %error, "no raw sockets (CAP_NET_RAW): addresses of pools are offered without asking who has them");
@@ -71,6 +78,8 @@ impl Prober {
 
     /// Runs until it is dropped.
     pub(super) async fn run(mut self, shell: Arc<Shell>) {
+        let mut watch = interval(limits::LINK_WATCH);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let next = [self.again.front(), self.ends.front()].into_iter().flatten().map(|(at, _)| *at).min();
             let claims = tokio::select! {
@@ -84,20 +93,43 @@ impl Prober {
                     self.due(&shell).await;
                     continue;
                 }
+                _ = watch.tick() => {
+                    self.follow();
+                    continue;
+                }
             };
             match claims {
                 Ok(claims) => self.claimed(&shell, claims).await,
                 Err(error) => {
-                    error!(%error, "probes cannot be heard; trying again");
+                    debug!(interface = %self.interface, %error, "probes cannot be heard; trying again");
                     tokio::time::sleep(limits::RECEIVE_RETRY).await;
                 }
             }
         }
     }
 
+    /// Where the interface was made anew its ARP is heard there.
+    fn follow(&mut self) {
+        let Ok(Link { hardware: Some(hardware), .. }) = Link::find(&self.interface) else { return };
+        if hardware == self.hardware {
+            return;
+        }
+        match open_arp(&hardware.1) {
+            Ok(arp) => (self.arp, self.hardware) = (arp, hardware),
+            Err(error) => warn!(
+                interface = %self.interface, %error,
+                "an interface has changed, and who has an address cannot be asked there; trying again"
+            ),
+        }
+    }
+
     fn ask(&mut self, doubt: Box<Doubt>) {
         let (ip, now) = (doubt.ip, Instant::now());
-        self.send(&doubt);
+        if !self.send(&doubt) {
+            // Its interface may have been made anew since the last look.
+            self.follow();
+            self.send(&doubt);
+        }
         // A client that asks again meanwhile does not begin anew: its newer question gets the answer.
         if self.open.insert(ip, doubt).is_none() {
             self.again.push_back((now + limits::PROBE_AGAIN, ip));
@@ -105,15 +137,20 @@ impl Prober {
         }
     }
 
-    /// A probe that cannot be sent is one that nobody answers; a full queue of the interface is why there are two.
-    fn send(&self, doubt: &Doubt) {
+    /// A probe that cannot be sent is one that nobody answers; a full queue of the interface is why there are two. `false` where the
+    /// socket is of no use.
+    fn send(&self, doubt: &Doubt) -> bool {
         let sent = if doubt.query.giaddr.is_unspecified() {
-            self.arp.try_send(&arp::probe(self.mac, doubt.ip))
+            self.arp.try_send(&arp::probe(self.hardware.0, doubt.ip))
         } else {
             self.echo.try_send_to(&echo::request(doubt.ip), SocketAddrV4::new(doubt.ip, 0).into())
         };
-        if let Err(error) = sent {
-            tracing::debug!(ip = %doubt.ip, %error, "a probe could not be sent");
+        match sent {
+            Ok(_) => true,
+            Err(error) => {
+                debug!(ip = %doubt.ip, %error, "a probe could not be sent");
+                error.kind() == io::ErrorKind::WouldBlock
+            }
         }
     }
 
@@ -137,7 +174,7 @@ impl Prober {
     async fn claimed(&mut self, shell: &Shell, claims: Vec<(Ipv4Addr, MacAddr)>) {
         for (ip, mac) in claims {
             // The machine itself may have its address still, from the stage before.
-            let anothers = |doubt: &Doubt| mac != doubt.query.mac && mac != self.mac;
+            let anothers = |doubt: &Doubt| mac != doubt.query.mac && mac != self.hardware.0;
             if !self.open.get(&ip).is_some_and(|doubt| anothers(doubt)) {
                 continue;
             }

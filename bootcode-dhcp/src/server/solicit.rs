@@ -10,7 +10,10 @@ use bootcode_core::{
     source::{HardwareKey, NetworkKey},
 };
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::UdpSocket;
+use tokio::{
+    net::UdpSocket,
+    time::{MissedTickBehavior, interval},
+};
 use tracing::{debug, warn};
 
 use super::{Sources, link::Link};
@@ -19,26 +22,33 @@ use crate::{
     solicitation::{ALL_ROUTERS, HOP_LIMIT, NO_ROUTER, soliciting},
 };
 
-/// Serves one interface until dropped. Nothing is sent, not even a report of group membership, before a Network document asks for it.
-pub(super) async fn serve(link: &Link, sources: &Sources) {
-    let Some((_, frames)) = &link.hardware else { return };
-    let index = u32::try_from(frames.ifindex()).unwrap_or_default();
+/// Serves one interface until dropped, also one of its name that is made anew. Nothing is sent, not even a report of group membership,
+/// before a Network document asks for it.
+pub(super) async fn serve(interface: &str, sources: &Sources) {
+    let mut failed = false;
     loop {
-        while !wanted(link, sources).await {
-            tokio::time::sleep(limits::SOLICITATION_LOOK).await;
-        }
-        let socket = match open(&link.name, index) {
-            Ok(socket) => socket,
-            Err(error) => {
-                warn!(
-                    interface = %link.name, %error,
-                    "router solicitations cannot be heard (CAP_NET_RAW, and IPv6 on the interface): iPXE waits about 15 s for a router in each boot"
-                );
-                return;
+        if let Some((link, index)) = wanting(interface, sources).await {
+            match open(interface, index) {
+                Ok(socket) => {
+                    failed = false;
+                    answer(&socket, index, &link, sources).await;
+                }
+                Err(error) if !std::mem::replace(&mut failed, true) => warn!(
+                    %interface, %error,
+                    "router solicitations cannot be heard (CAP_NET_RAW, and IPv6 on the interface): iPXE waits about 15 s for a router in each boot; trying again"
+                ),
+                Err(_) => (),
             }
-        };
-        answer(&socket, index, link, sources).await;
+        }
+        tokio::time::sleep(limits::SOLICITATION_LOOK).await;
     }
+}
+
+/// The interface as it is now, if it has frames and its Network wants us.
+async fn wanting(interface: &str, sources: &Sources) -> Option<(Link, u32)> {
+    let link = Link::find(interface).ok()?;
+    let index = u32::try_from(link.hardware.as_ref()?.1.ifindex()).ok()?;
+    wanted(&link, sources).await.then_some((link, index))
 }
 
 /// Whether a Network of this interface says that it has no IPv6 router, and has DHCP of ours.
@@ -55,11 +65,20 @@ async fn wanted(link: &Link, sources: &Sources) -> bool {
     false
 }
 
-/// Answers until no Network wants it any more.
+/// Answers until no Network wants it any more, or the interface is another.
 async fn answer(socket: &UdpSocket, index: u32, link: &Link, sources: &Sources) {
     let mut buffer = [0; limits::SOLICITATION_MAX_BYTES];
+    let mut watch = interval(limits::LINK_WATCH);
+    watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let (length, source) = match socket.recv_from(&mut buffer).await {
+        let received = tokio::select! {
+            received = socket.recv_from(&mut buffer) => received,
+            _ = watch.tick() => match Link::find(&link.name) {
+                Ok(now) if now == *link => continue,
+                _ => return,
+            },
+        };
+        let (length, source) = match received {
             Ok((length, SocketAddr::V6(source))) => (length, *source.ip()),
             Ok((_, SocketAddr::V4(_))) => continue,
             Err(error) => {
