@@ -14,13 +14,17 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use bootcode_core::document::DhcpMode;
+use bootcode_core::{
+    document::{DhcpMode, UnknownMachines},
+    store::{MemoryStore, Store},
+};
 use common::{NODE, SERVER, World};
-use peers::{on_a_wire, run, served};
+use peers::{on_a_wire, run, served, served_from};
 
 /// A program in the background; killed when dropped.
 struct Running(Child);
@@ -267,19 +271,35 @@ fn behind_a_relay() -> (World, &'static str) {
 
 /// `srv0` -- `up0` relay `down0` -- `cli0`: what a udhcpc behind this relay is told, and the timeline.
 fn through(relay: &'static str) -> (Vec<String>, Vec<String>) {
-    let (between, place) = (Place::new(), Place::new());
+    behind(relay, &behind_a_relay().0, None)
+}
+
+/// The same for any Network of 10.77.0.0/24, and with another machine there, which has 10.77.0.100.
+fn behind(relay: &'static str, world: &World, leases: Option<Arc<dyn Store>>) -> (Vec<String>, Vec<String>) {
+    let (between, place, other) = (Place::new(), Place::new(), Place::new());
     run("ip", "link delete cli0");
     run("ip", "link add srv0 type veth peer name up0");
     run("ip", &format!("address add {SERVER}/24 dev srv0"));
     run("ip", "link set srv0 up");
-    run("ip", &format!("link add down0 type veth peer name cli0 address {}", common::MAC));
+    run("ip", &format!("link add port0 type veth peer name cli0 address {}", common::MAC));
+    run("ip", "link add port1 type veth peer name cli1");
     between.run("ip link set lo up");
+    between.run("ip link add down0 type bridge");
+    between.run("ip link set down0 up");
+    between.take("up0");
+    between.run("sysctl -q -w net.ipv4.ip_forward=1");
     for (interface, address) in [("up0", "192.168.99.2/24"), ("down0", "10.77.0.1/24")] {
-        between.take(interface);
         between.run(&format!("ip address add {address} dev {interface}"));
+    }
+    for port in ["port0", "port1"] {
+        between.take(port);
+        between.run(&format!("ip link set {port} master down0"));
     }
     run("ip", "route add 10.77.0.0/24 via 192.168.99.2");
     place.take("cli0");
+    other.take("cli1");
+    other.run("ip address add 10.77.0.100/24 dev cli1");
+    other.run("ip route add default via 10.77.0.1");
     let client = move || {
         let dir = tempfile::tempdir().unwrap();
         let (script, said) = script(dir.path());
@@ -287,10 +307,11 @@ fn through(relay: &'static str) -> (Vec<String>, Vec<String>) {
         let mut command = between.command(program);
         let _relay =
             Running::start(command.args(words.split(' ')).stdout(Stdio::null()).stderr(Stdio::null()));
+        let _other = &other;
         place.output(&format!("timeout 25 busybox udhcpc -i cli0 -f -n -q -t 15 -T 1 -s {script}"));
         said()
     };
-    served(&behind_a_relay().0, client)
+    served_from(world, leases, client)
 }
 
 #[test]
@@ -310,5 +331,20 @@ fn a_client_behind_a_dnsmasq_relay_gets_its_reservation() {
              --dhcp-relay=10.77.0.1,192.168.99.1",
         );
         assert!(said.contains(&format!("bound {}", behind_a_relay().1)), "{said:?} {events:?}");
+    });
+}
+
+#[test]
+fn an_address_of_the_pool_that_answers_a_ping_behind_the_relay_is_not_offered() {
+    on_a_wire(|| {
+        let world = behind_a_relay().0.with(|world| {
+            let spec = &mut world.network.as_mut().unwrap().spec;
+            spec.pool = vec!["10.77.0.100-10.77.0.109".parse().unwrap()];
+            spec.unknown = UnknownMachines::Pool;
+            world.hardware = None;
+        });
+        let relay = "dhcrelay -4 -d -a -iu up0 -id down0 192.168.99.1";
+        let (said, _) = behind(relay, &world, Some(Arc::new(MemoryStore::new())));
+        assert!(said.contains(&"bound 10.77.0.101".to_owned()), "{said:?}");
     });
 }

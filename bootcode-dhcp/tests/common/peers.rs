@@ -14,6 +14,7 @@ use bootcode_core::{
     policy::DefaultPolicy,
     session::BootSessions,
     source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, Work, WorkSource},
+    store::Store,
     timeline::{BootEvent, BootRecorder},
 };
 use bootcode_dhcp::{DhcpConfig, DhcpServer, Sources};
@@ -113,10 +114,20 @@ pub fn served<T: Send + 'static>(
     world: &World,
     client: impl FnOnce() -> T + Send + 'static,
 ) -> (T, Vec<String>) {
+    served_from(world, None, client)
+}
+
+/// The same, with a store for the leases of pools.
+pub fn served_from<T: Send + 'static>(
+    world: &World,
+    leases: Option<Arc<dyn Store>>,
+    client: impl FnOnce() -> T + Send + 'static,
+) -> (T, Vec<String>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let recorded = Arc::new(Recorded::default());
-        let server = DhcpServer::bind(config(), sources(world, &recorded)).await.unwrap();
+        let sources = Sources { leases, ..sources(world, &recorded) };
+        let server = DhcpServer::bind(config(), sources).await.unwrap();
         let cancel = CancellationToken::new();
         let serving = tokio::spawn(server.run(cancel.clone()));
         let got = tokio::task::spawn_blocking(client).await.unwrap();
