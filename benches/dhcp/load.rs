@@ -89,7 +89,7 @@ impl Load {
                 let Ok(length) = self.socket.recv(&mut buffer) else { continue };
                 match self.reply(&buffer[..length]) {
                     Some((OFFER, machine, ip)) => {
-                        drop(self.socket.send(&message(REQUEST, machine, machine, Some(ip)))?);
+                        self.socket.send(&message(REQUEST, machine, machine, Some(ip)))?;
                     }
                     Some((ACK, ..)) => left = left.saturating_sub(1),
                     _ => (),
