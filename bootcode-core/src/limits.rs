@@ -128,3 +128,10 @@ pub const UNKNOWN_WRITE_S: u64 = 2;
 pub const UNKNOWN_BATCHES: usize = 4;
 /// Seconds after which it is written that an unknown machine asked again.
 pub const UNKNOWN_FRESH_S: i64 = 60;
+
+/// Bytes of a file that is kept in memory: iPXE, GRUB and shim have at most some MiB; kernels and images go by HTTP from the page cache.
+pub const HOT_FILE_BYTES: u64 = 8 << 20;
+/// Bytes of all files in memory, unless configured: every boot program of every architecture several times over.
+pub const HOT_BYTES: u64 = 64 << 20;
+/// Names of files in memory: boot programs are some tens, and an empty file costs its name.
+pub const HOT_FILES: usize = 1024;

@@ -26,6 +26,10 @@ pub const RTO_MIN: Duration = Duration::from_millis(50);
 pub const RTO_MAX: Duration = Duration::from_secs(4);
 /// Silence after which a client is given up; firmware gives up after 6 times 4 s at most.
 pub const SILENCE: Duration = Duration::from_secs(30);
+/// Packets of one client that wait for its transfer at a shared port: a client answers a window once, and repeats itself.
+pub const INBOX_PACKETS: usize = 16;
+/// How long the server's end waits for its transfers; each is told at once, and only a disk that hangs takes longer.
+pub const SHUTDOWN: Duration = Duration::from_secs(2);
 /// How long a file source may take to open a file before the client is told that it failed.
 pub const OPEN: Duration = Duration::from_secs(10);
 

@@ -15,10 +15,12 @@ mod dhcp_respond;
 mod documents;
 mod file_name;
 mod http_range;
+mod ipxe_script;
 mod lease_table;
 mod phone_home;
 mod template;
 mod tftp;
+mod tftp_session;
 mod token;
 
 pub use dhcp_decode::dhcp_decode;
@@ -26,23 +28,27 @@ pub use dhcp_respond::dhcp_respond;
 pub use documents::documents;
 pub use file_name::file_name;
 pub use http_range::http_range;
+pub use ipxe_script::ipxe_script;
 pub use lease_table::lease_table;
 pub use phone_home::phone_home;
 pub use template::template;
 pub use tftp::tftp;
+pub use tftp_session::tftp_session;
 pub use token::token;
 
 /// The name of a target, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 12] = [
     ("file_name", file_name),
     ("token", token),
     ("documents", documents),
     ("dhcp_decode", dhcp_decode),
     ("dhcp_respond", dhcp_respond),
     ("tftp", tftp),
+    ("tftp_session", tftp_session),
+    ("ipxe_script", ipxe_script),
     ("http_range", http_range),
     ("lease_table", lease_table),
     ("phone_home", phone_home),

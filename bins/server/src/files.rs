@@ -4,10 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use bootcode_core::{
     boot::DISK_LOADER,
-    files::{Autoexec, Chain, Dir, FileSource, Rendered},
+    files::{Autoexec, BelowMac, Chain, Dir, FileSource, Hot, Rendered},
 };
 
-use crate::{config::Config, error::ServerError};
+use crate::{config::Config, control::Control, error::ServerError};
 
 /// The same files by both protocols.
 pub(crate) struct MachineFiles {
@@ -25,12 +25,18 @@ pub(crate) struct MachineFiles {
 /// [`ServerError::Path`] names the key.
 pub(crate) fn open(
     config: &Config,
+    control: &Control,
     rendered: Rendered,
     autoexec: Autoexec,
 ) -> Result<MachineFiles, ServerError> {
+    let memory = Hot::new(Arc::new(Chain::new()), Arc::clone(&control.clock), config.hot_mib << 20);
+    let open_dir = |key, path: &Path| {
+        let dir = open_dir(config, key, path)?;
+        Ok::<_, ServerError>(dir.map(|dir| Arc::new(memory.beside(dir)) as Arc<dyn FileSource>))
+    };
     let mut files = Chain::new();
     for path in &config.files {
-        if let Some(dir) = open_dir(config, "files", path)? {
+        if let Some(dir) = open_dir("files", path)? {
             files = files.with(dir);
         }
     }
@@ -41,16 +47,19 @@ pub(crate) fn open(
         .with_prefix("ipxe/script", Arc::clone(&rendered))
         .with(Arc::clone(&rendered));
     let mut tftp = Chain::new();
-    if let Some(ipxe) = open_dir(config, "ipxe", &config.ipxe)? {
+    if let Some(ipxe) = open_dir("ipxe", &config.ipxe)? {
         http = http.with_prefix("ipxe/binary", Arc::clone(&ipxe));
-        tftp = tftp.with(ipxe);
+        tftp = tftp.with(Arc::clone(&ipxe));
+        let below_mac: Arc<dyn FileSource> = Arc::new(BelowMac::new(ipxe));
+        http = http.with_prefix("ipxe/binary", Arc::clone(&below_mac));
+        tftp = tftp.with(below_mac);
     }
     // An NBP that a document names, such as a signed shim, and what that loads next to itself.
     http = http.with_prefix("ipxe/binary", Arc::clone(&files));
     // Last, so that a file of that name goes before it.
     let autoexec: Arc<dyn FileSource> = Arc::new(autoexec);
     http = http.with_prefix("ipxe/binary", Arc::clone(&autoexec));
-    if let Some(osie) = open_dir(config, "osie", &config.osie)? {
+    if let Some(osie) = open_dir("osie", &config.osie)? {
         http = http.with_prefix("osie", Arc::clone(&osie));
         // Not its kernel, which iPXE fetches by HTTP: DISK_LOADER, for UEFI's PXE client.
         tftp = tftp.with_prefix("osie", osie);

@@ -127,7 +127,8 @@ impl Server {
             http_port: listen.port(),
             disk_loader: files::has_disk_loader(&config),
         };
-        let files = files::open(&config, rendered(&control, &site, &policy), autoexec(&control, &site))?;
+        let files =
+            files::open(&config, &control, rendered(&control, &site, &policy), autoexec(&control, &site))?;
 
         let (unknown, unknown_machines) =
             UnknownQueue::new(Arc::clone(&control.store), Arc::clone(&control.hardware));
@@ -143,7 +144,9 @@ impl Server {
             Arc::clone(&control.recorder) as _,
             Arc::clone(&control.clock),
         )
-        .await?;
+        .await?
+        .single_port(config.tftp.single_port)
+        .per_address(config.tftp.per_address.unwrap_or(usize::MAX));
         let operators = http::bind_operators(&config.api.socket).await?;
 
         control.hold_restored().await?;
@@ -172,6 +175,7 @@ impl Server {
         let mut registry = metrics::registry();
         dhcp.metrics().register(&mut registry);
         registry.register_collector(Box::new(lost));
+        tftp.metrics().register(&mut registry);
         let operator_routes =
             http::health().merge(metrics::router(registry)).merge(operator_routes(&control, dhcp.preview()));
 

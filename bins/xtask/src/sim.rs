@@ -1,4 +1,5 @@
-//! `cargo xtask sim`: the engine and its workers under thousands of random courses, each of which can be run again.
+//! `cargo xtask sim`: the engine with its workers, and TFTP with its clients, under thousands of random courses, each of which can
+//! be run again.
 
 use crate::error::TaskError;
 use crate::run::{cargo, run};
@@ -7,6 +8,9 @@ use crate::workspace::Workspace;
 /// Flags of `cargo xtask sim`.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct SimFlags {
+    /// What is simulated; both by default, the engine alone with `--seed` or `--guards`.
+    #[arg(long, value_enum)]
+    pub of: Option<Part>,
     /// Run this seed alone and print all that happens: time, who, what.
     #[arg(long, conflicts_with_all = ["seeds", "from", "guards"])]
     pub seed: Option<u64>,
@@ -21,9 +25,25 @@ pub(crate) struct SimFlags {
     pub guards: bool,
 }
 
+/// What is simulated.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The workflow engine and its workers.
+    Workflow,
+    /// The TFTP server and its clients.
+    Tftp,
+}
+
 impl SimFlags {
     /// What continuous integration runs: always the same seeds, so that a failure is one for everybody.
-    pub(crate) const EVERY_TIME: Self = Self { seed: None, seeds: 10_000, from: 0, guards: false };
+    pub(crate) const EVERY_TIME: Self = Self { of: None, seed: None, seeds: 10_000, from: 0, guards: false };
+
+    fn runs(self, part: Part) -> bool {
+        match self.of {
+            Some(only) => only == part,
+            None => part == Part::Workflow || (self.seed.is_none() && !self.guards),
+        }
+    }
 
     fn arguments(self) -> Vec<String> {
         let seeds = || vec!["--seeds".to_owned(), self.seeds.to_string()];
@@ -35,17 +55,24 @@ impl SimFlags {
     }
 }
 
-/// Builds the simulation, with optimisation and every assertion, and runs it.
+/// Builds the simulations, with optimisation and every assertion, and runs them.
 ///
 /// # Errors
 /// A seed failed; it was named with the rule that it broke.
 pub(crate) fn sim(workspace: &Workspace, flags: SimFlags) -> Result<(), TaskError> {
-    let build = ["run", "--quiet", "--profile", "sim", "-p", "bootcode-worker", "--features", "testing"];
-    run(cargo()
-        .current_dir(&workspace.root)
-        .args(build)
-        .args(["--example", "simulate", "--"])
-        .args(flags.arguments()))
+    const WORKFLOW: &[&str] = &["-p", "bootcode-worker", "--features", "testing", "--example", "simulate"];
+    const TFTP: &[&str] = &["-p", "bootcode-tftp", "--example", "simulate_tftp"];
+    for (part, package) in [(Part::Tftp, TFTP), (Part::Workflow, WORKFLOW)] {
+        if flags.runs(part) {
+            run(cargo()
+                .current_dir(&workspace.root)
+                .args(["run", "--quiet", "--profile", "sim"])
+                .args(package)
+                .arg("--")
+                .args(flags.arguments()))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -63,6 +90,19 @@ mod tests {
         ];
         for (flags, expected) in cases {
             assert_eq!(flags.arguments().join(" "), expected);
+        }
+    }
+
+    #[test]
+    fn one_seed_belongs_to_one_part() {
+        let every = SimFlags::EVERY_TIME;
+        for (flags, workflow, tftp) in [
+            (every, true, true),
+            (SimFlags { seed: Some(7), ..every }, true, false),
+            (SimFlags { guards: true, ..every }, true, false),
+            (SimFlags { of: Some(Part::Tftp), seed: Some(7), ..every }, false, true),
+        ] {
+            assert_eq!((flags.runs(Part::Workflow), flags.runs(Part::Tftp)), (workflow, tftp), "{flags:?}");
         }
     }
 }

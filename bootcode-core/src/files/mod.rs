@@ -1,19 +1,25 @@
 //! Files for machines, whatever the protocol that carries them.
 
 mod autoexec;
+mod below_mac;
 mod blob;
 mod chain;
 #[cfg(feature = "engine")]
 mod dir;
+#[cfg(feature = "engine")]
+mod hot;
 mod memory;
 mod name;
 mod rendered;
 
 pub use autoexec::Autoexec;
+pub use below_mac::BelowMac;
 pub use blob::{Blob, Body, ReadAt};
 pub use chain::Chain;
 #[cfg(feature = "engine")]
 pub use dir::Dir;
+#[cfg(feature = "engine")]
+pub use hot::Hot;
 pub use memory::Memory;
 pub use name::{FileName, FileNameError};
 pub use rendered::{Rendered, RenderedParts};

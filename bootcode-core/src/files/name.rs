@@ -25,7 +25,8 @@ pub enum FileNameError {
 
 impl FileName {
     /// Normalises what a machine sent: backslashes are slashes (old ROMs), leading and repeated slashes and `.` components go,
-    /// bytes that are no UTF-8 at the end go (some UEFI firmware appends 0xFF).
+    /// bytes that are no UTF-8 at the end go (some UEFI firmware appends 0xFF), and so does a W3C trace context there (`-` and a
+    /// `traceparent`, with which DHCP servers made for Tinkerbell tie a download to its DHCP exchange).
     ///
     /// # Errors
     /// See [`FileNameError`].
@@ -39,7 +40,7 @@ impl FileName {
             return Err(FileNameError::Forbidden);
         }
         let mut name = String::with_capacity(text.len());
-        for part in text.split(['/', '\\']) {
+        for part in without_traceparent(text).split(['/', '\\']) {
             match part {
                 "" | "." => {}
                 ".." => return Err(FileNameError::Forbidden),
@@ -68,6 +69,20 @@ impl FileName {
     }
 }
 
+/// The name before `-00-<32 hexadecimal digits>-<16>-<2>` (W3C Trace Context 3.2), or all of it where it does not end so.
+fn without_traceparent(text: &str) -> &str {
+    let mut rest = text;
+    for digits in [2, 16, 32, 2] {
+        let Some((before, field)) = rest.rsplit_once('-') else { return text };
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if field.len() != digits || !field.bytes().all(is_hex) {
+            return text;
+        }
+        rest = before;
+    }
+    rest
+}
+
 impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -85,6 +100,13 @@ mod tests {
             (b"/boot/./x", "boot/x"),
             (b"\\boot\\\\x", "boot/x"),
             (b"snponly.efi\xff", "snponly.efi"),
+            (b"a/snponly.efi-00-23b1e307bb35484f535a1f772c06910e-d887dc3912240434-01", "a/snponly.efi"),
+            (b"x-00-23b1e307bb35484f535a1f772c06910e-d887dc3912240434-01\xff", "x"),
+            (
+                b"x-00-23b1e307bb35484f535a1f772c06910-d887dc3912240434-01",
+                "x-00-23b1e307bb35484f535a1f772c06910-d887dc3912240434-01",
+            ),
+            (b"initramfs-6.1.0-01", "initramfs-6.1.0-01"),
         ] {
             assert_eq!(FileName::normalise(raw).unwrap().as_str(), name);
         }
@@ -92,6 +114,8 @@ mod tests {
             (&b""[..], FileNameError::Empty),
             (b"/./", FileNameError::Empty),
             (b"a/../b", FileNameError::Forbidden),
+            (b"..-00-23b1e307bb35484f535a1f772c06910e-d887dc3912240434-01", FileNameError::Forbidden),
+            (b"-00-23b1e307bb35484f535a1f772c06910e-d887dc3912240434-01", FileNameError::Empty),
             (b"..\\b", FileNameError::Forbidden),
             (b"a\0b", FileNameError::Forbidden),
             (b"\xfe\xfea", FileNameError::Forbidden),

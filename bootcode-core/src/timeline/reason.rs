@@ -90,6 +90,9 @@ pub enum Reason {
     /// A bound of ours was reached.
     #[error("too many at once")]
     TooMany,
+    /// The server was told to stop.
+    #[error("the server stops")]
+    ShuttingDown,
     /// An option or operation that we do not have.
     #[error("not supported")]
     Unsupported,

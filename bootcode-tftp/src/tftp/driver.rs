@@ -1,12 +1,11 @@
-//! Runs one [`Sender`] over one socket and one file.
+//! Runs one [`Sender`] over one channel and one file.
 
 use std::{io, time::Instant};
 
 use bootcode_core::files::{Blob, Body};
-use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, Packet, Sender, Transmit, socket};
+use super::{Outcome, Packet, Sender, Transmit, channel::Channel};
 use crate::limits;
 
 /// How driving ended.
@@ -26,7 +25,7 @@ pub(super) enum Ended {
 pub(super) async fn drive(
     sender: &mut Sender,
     blob: &Blob,
-    socket: &UdpSocket,
+    channel: &mut Channel,
     cancel: &CancellationToken,
     mut on_progress: impl FnMut(),
 ) -> Ended {
@@ -42,7 +41,7 @@ pub(super) async fn drive(
         if let Some(outcome) = sender.outcome() {
             return Ended::Outcome(outcome);
         }
-        match send_due(sender, blob, &mut window, socket, &mut segmented).await {
+        match send_due(sender, blob, &mut window, channel, &mut segmented).await {
             Ok(()) => {}
             Err(SendError::Read(error)) => return Ended::Read(error),
             Err(SendError::Socket(error)) if is_unreachable(&error) => {
@@ -56,7 +55,7 @@ pub(super) async fn drive(
         let deadline = sender.poll_timeout().map(tokio::time::Instant::from_std);
         tokio::select! {
             () = cancel.cancelled() => return Ended::Cancelled,
-            received = socket.recv(&mut packet) => match received {
+            received = channel.receive(&mut packet) => match received {
                 Ok(len) => {
                     if let Ok(packet) = Packet::parse(&packet[..len]) {
                         sender.handle(&packet, now());
@@ -84,7 +83,7 @@ async fn send_due(
     sender: &mut Sender,
     blob: &Blob,
     window: &mut Window,
-    socket: &UdpSocket,
+    channel: &Channel,
     segmented: &mut bool,
 ) -> Result<(), SendError> {
     let blksize = sender.terms().blksize as usize; // at most 65,464
@@ -94,7 +93,7 @@ async fn send_due(
             Transmit::Oack => {
                 let mut oack = Vec::new();
                 Packet::Oack(sender.terms().accepted).encode(&mut oack);
-                socket.send(&oack).await.map_err(SendError::Socket)?;
+                channel.send(&oack).await.map_err(SendError::Socket)?;
             }
             Transmit::Data { block, offset, len } => {
                 let payload = window.bytes(blob, offset, len).await.map_err(SendError::Read)?;
@@ -102,7 +101,7 @@ async fn send_due(
             }
         }
     }
-    socket::send(socket, &datagrams, blksize + 4, segmented).await.map_err(SendError::Socket)
+    channel.send_blocks(&datagrams, blksize + 4, segmented).await.map_err(SendError::Socket)
 }
 
 /// The part of the file that was read last.

@@ -79,6 +79,8 @@ pub enum ErrorCode {
     AccessViolation = 2,
     /// Illegal TFTP operation.
     IllegalOperation = 4,
+    /// Unknown transfer ID: the packet belongs to no transfer.
+    UnknownTransfer = 5,
     /// The options were refused.
     Options = 8,
 }

@@ -13,13 +13,14 @@ use bootcode_core::{
     files::{Blob, FileError, FileName, FileRequest, FileSource},
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason, Subject},
 };
-use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ErrorCode, Mode, Outcome, Packet, Request, Sender, Terms,
+    ErrorCode, Mode, Outcome, Packet, Request, Sender, Terms, TftpMetrics,
+    channel::Channel,
     driver::{self, Ended},
-    socket, to_netascii,
+    metrics::End,
+    to_netascii,
 };
 use crate::limits;
 
@@ -28,12 +29,15 @@ pub(super) struct Ports {
     pub(super) source: Arc<dyn FileSource>,
     pub(super) recorder: Arc<dyn BootRecorder>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: TftpMetrics,
 }
 
 pub(super) struct Session {
     pub(super) ports: Arc<Ports>,
     pub(super) peer: SocketAddr,
     pub(super) ours: IpAddr,
+    /// At a shared port the way to the client; otherwise the session takes a port of its own.
+    pub(super) shared: Option<Channel>,
     /// Cancelled by the server's end or by another request of the same client.
     pub(super) cancel: CancellationToken,
     /// Cancelled by the server's end only.
@@ -51,11 +55,17 @@ struct Refusal {
 
 impl Session {
     /// Answers the request in `datagram`, which is an RRQ or a WRQ.
-    pub(super) async fn run(self, datagram: Vec<u8>) {
-        let socket = match socket::connect(self.ours, self.peer).await {
-            Ok(socket) => socket,
+    pub(super) async fn run(mut self, datagram: Vec<u8>) {
+        let channel = match self.shared.take() {
+            Some(shared) => Ok(shared),
+            None => Channel::own(self.ours, self.peer).await,
+        };
+        let mut channel = match channel {
+            Ok(channel) => channel,
             Err(error) => {
                 tracing::error!(peer = %self.peer, ours = %self.ours, %error, "no socket for a TFTP transfer");
+                // Out of descriptors or ports: as if the bound on transfers were lower.
+                self.ports.metrics.ended(End::Refused(Reason::TooMany));
                 return;
             }
         };
@@ -65,17 +75,17 @@ impl Session {
                 let message = "this server only gives files, it takes none".to_owned();
                 let refusal =
                     Refusal { code: ErrorCode::AccessViolation, message, reason: Reason::Unsupported };
-                return self.refuse(&socket, &String::from_utf8_lossy(request.filename), refusal).await;
+                return self.refuse(&channel, &String::from_utf8_lossy(request.filename), refusal).await;
             }
             // The server starts sessions for requests only.
             _ => return,
         };
         let file = String::from_utf8_lossy(request.filename).into_owned();
         tokio::select! {
-            () = self.cancel.cancelled() => {}
+            () = self.cancel.cancelled() => self.cancelled(&channel, &file, false).await,
             opened = self.open(&request) => match opened {
-                Ok((name, blob)) => self.transfer(&socket, &request, name.as_str(), &blob).await,
-                Err(refusal) => self.refuse(&socket, &file, refusal).await,
+                Ok((name, blob)) => self.transfer(&mut channel, &request, name.as_str(), &blob).await,
+                Err(refusal) => self.refuse(&channel, &file, refusal).await,
             }
         }
     }
@@ -118,31 +128,26 @@ impl Session {
         }
     }
 
-    async fn transfer(&self, socket: &UdpSocket, request: &Request<'_>, file: &str, blob: &Blob) {
+    async fn transfer(&self, channel: &mut Channel, request: &Request<'_>, file: &str, blob: &Blob) {
         let started = || self.record(BootEventKind::TftpStarted { file: file.to_owned() });
         let terms = Terms::agree(request, blob.len);
         let begun = driver::now();
         let mut sender = Sender::new(terms, seed(self.peer), begun);
-        let ended = driver::drive(&mut sender, blob, socket, &self.cancel, || {
+        let ended = driver::drive(&mut sender, blob, channel, &self.cancel, || {
             self.has_progress.store(true, Ordering::Relaxed);
             started();
         })
         .await;
+        self.ports.metrics.sent(&sender);
         let reason = match &ended {
             Ended::Outcome(Outcome::Finished) => None,
             Ended::Outcome(Outcome::Probed) => {
                 // EDK2 asks for the size, ends with error 8 and asks again: the first half of one healthy transfer.
                 tracing::debug!(peer = %self.peer, file, "asked for the size");
+                self.ports.metrics.ended(End::Probed);
                 return;
             }
-            Ended::Cancelled => {
-                // After a new request from the same port an error would end that one.
-                if self.shutdown.is_cancelled() {
-                    tell(socket, &Packet::error(ErrorCode::Undefined, "the server stops")).await;
-                }
-                tracing::info!(peer = %self.peer, file, "transfer ended by a new request or by the server's end");
-                return;
-            }
+            Ended::Cancelled => return self.cancelled(channel, file, sender.has_progress()).await,
             Ended::Outcome(Outcome::Aborted { .. }) => Some(Reason::ClientAborted),
             Ended::Outcome(Outcome::TimedOut) => Some(Reason::TimedOut),
             Ended::Socket(error) => {
@@ -151,7 +156,7 @@ impl Session {
             }
             Ended::Read(error) => {
                 tracing::error!(peer = %self.peer, file, %error, "reading a file for TFTP failed");
-                tell(socket, &Packet::error(ErrorCode::Undefined, "reading the file failed")).await;
+                channel.tell(&Packet::error(ErrorCode::Undefined, "reading the file failed")).await;
                 Some(Reason::ReadFailed)
             }
         };
@@ -163,19 +168,40 @@ impl Session {
             None => {
                 let resent = sender.resent();
                 tracing::info!(peer = %self.peer, file, bytes = blob.len, millis, resent, "TFTP transfer finished");
+                self.ports.metrics.ended(End::Finished);
                 self.record(BootEventKind::TftpFinished { file: file.to_owned(), bytes: blob.len });
             }
             Some(reason) => {
                 tracing::warn!(peer = %self.peer, file, millis, %reason, "TFTP transfer ended early");
-                self.record(BootEventKind::TftpAborted { file: file.to_owned(), reason });
+                self.aborted(file, reason);
             }
         }
     }
 
-    async fn refuse(&self, socket: &UdpSocket, file: &str, refusal: Refusal) {
+    /// After a new request from the same port an error would end that one; at the server's end the client is told.
+    async fn cancelled(&self, channel: &Channel, file: &str, had_progress: bool) {
+        if !self.shutdown.is_cancelled() {
+            tracing::info!(peer = %self.peer, file, "the client asks for another file");
+            return self.ports.metrics.ended(End::Replaced);
+        }
+        channel.tell(&Packet::error(ErrorCode::Undefined, "the server stops")).await;
+        tracing::info!(peer = %self.peer, file, reason = %Reason::ShuttingDown, "TFTP transfer ended early");
+        if !had_progress {
+            self.record(BootEventKind::TftpStarted { file: file.to_owned() });
+        }
+        self.aborted(file, Reason::ShuttingDown);
+    }
+
+    fn aborted(&self, file: &str, reason: Reason) {
+        self.ports.metrics.ended(End::Aborted(reason));
+        self.record(BootEventKind::TftpAborted { file: file.to_owned(), reason });
+    }
+
+    async fn refuse(&self, channel: &Channel, file: &str, refusal: Refusal) {
         tracing::info!(peer = %self.peer, file, reason = %refusal.reason, "TFTP request refused");
         self.record(BootEventKind::Refused { file: file.to_owned(), reason: refusal.reason });
-        tell(socket, &Packet::error(refusal.code, &refusal.message)).await;
+        self.ports.metrics.ended(End::Refused(refusal.reason));
+        channel.tell(&Packet::error(refusal.code, &refusal.message)).await;
     }
 
     fn record(&self, kind: BootEventKind) {
@@ -211,13 +237,6 @@ async fn as_netascii(name: &FileName, blob: Blob) -> Result<Blob, Refusal> {
         Ok(text) => Ok(Blob::memory(text, etag)),
         Err(error) => Err(read_failed(name, &error)),
     }
-}
-
-/// One packet that nobody acknowledges; if it is lost, the client's own timer ends the transfer.
-async fn tell(socket: &UdpSocket, packet: &Packet<'_>) {
-    let mut bytes = Vec::new();
-    packet.encode(&mut bytes);
-    let _ = socket.send(&bytes).await;
 }
 
 /// Spreads the retransmissions of many clients; needs to differ, not to be secret.

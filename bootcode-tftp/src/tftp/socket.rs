@@ -91,28 +91,41 @@ pub(super) async fn connect(ours: IpAddr, peer: SocketAddr) -> io::Result<UdpSoc
     Ok(socket)
 }
 
-/// Sends datagrams that lie behind each other, all `datagram` bytes long but the last one.
+/// Where a datagram of the shared socket goes, and the address of ours that it comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct To {
+    pub(super) peer: SocketAddr,
+    pub(super) ours: IpAddr,
+}
+
+/// Sends datagrams that lie behind each other, all `datagram` bytes long but the last one; `to` where the socket is not connected.
 ///
 /// `segmented` is whether one call for all of them is worth trying; a path that cannot do it turns it off.
 pub(super) async fn send(
     socket: &UdpSocket,
+    to: Option<To>,
     bytes: &[u8],
     datagram: usize,
     segmented: &mut bool,
 ) -> io::Result<()> {
+    let one = async |bytes: &[u8]| match to {
+        None => socket.send(bytes).await.map(drop),
+        Some(_) => socket.async_io(Interest::WRITABLE, || send_now(socket, to, bytes, None)).await,
+    };
     let per_call = if *segmented { (MAX_UDP_BYTES / datagram).clamp(1, MAX_SEGMENTS) } else { 1 };
     let mut rest = bytes;
     while !rest.is_empty() {
         let (now, later) = rest.split_at(rest.len().min(per_call * datagram));
         if now.len() <= datagram {
-            socket.send(now).await?;
+            one(now).await?;
         } else {
-            match socket.async_io(Interest::WRITABLE, || send_segments(socket, now, datagram)).await {
+            let size = Some(u16::try_from(datagram).map_err(|_| Errno::EINVAL)?);
+            match socket.async_io(Interest::WRITABLE, || send_now(socket, to, now, size)).await {
                 Ok(()) => {}
                 Err(error) if refuses_segments(&error) => {
                     *segmented = false;
-                    for one in now.chunks(datagram) {
-                        socket.send(one).await?;
+                    for datagram in now.chunks(datagram) {
+                        one(datagram).await?;
                     }
                 }
                 Err(error) => return Err(error),
@@ -128,11 +141,38 @@ const MAX_UDP_BYTES: usize = 65_507;
 /// UDP_MAX_SEGMENTS of kernels before 6.9.
 const MAX_SEGMENTS: usize = 64;
 
-fn send_segments(socket: &UdpSocket, bytes: &[u8], datagram: usize) -> io::Result<()> {
-    let size = u16::try_from(datagram).map_err(|_| Errno::EINVAL)?;
-    let control = [ControlMessage::UdpGsoSegments(&size)];
-    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], &control, MsgFlags::empty(), None)?;
+fn send_now(socket: &UdpSocket, to: Option<To>, bytes: &[u8], segment: Option<u16>) -> io::Result<()> {
+    let (v4, v6) = to.map_or((None, None), source);
+    let control: Vec<ControlMessage<'_>> = [
+        v4.as_ref().map(ControlMessage::Ipv4PacketInfo),
+        v6.as_ref().map(ControlMessage::Ipv6PacketInfo),
+        segment.as_ref().map(ControlMessage::UdpGsoSegments),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let peer = to.map(|to| SockaddrStorage::from(to.peer));
+    sendmsg(socket.as_raw_fd(), &[IoSlice::new(bytes)], &control, MsgFlags::empty(), peer.as_ref())?;
     Ok(())
+}
+
+/// The address that a datagram comes from: the one that was asked, whatever the route to the client.
+fn source(to: To) -> (Option<nix::libc::in_pktinfo>, Option<nix::libc::in6_pktinfo>) {
+    match to.ours {
+        IpAddr::V4(ours) => {
+            let ours = nix::libc::in_addr { s_addr: u32::from(ours).to_be() };
+            let unset = nix::libc::in_addr { s_addr: 0 };
+            (Some(nix::libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: ours, ipi_addr: unset }), None)
+        }
+        IpAddr::V6(ours) => {
+            let scope = match to.peer {
+                SocketAddr::V6(peer) => peer.scope_id(),
+                SocketAddr::V4(_) => 0,
+            };
+            let ours = nix::libc::in6_addr { s6_addr: ours.octets() };
+            (None, Some(nix::libc::in6_pktinfo { ipi6_addr: ours, ipi6_ifindex: scope }))
+        }
+    }
 }
 
 /// What kernels and drivers say where they cannot segment: EIO without checksum offload, EINVAL and EMSGSIZE above the MTU.

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "registry")]
 pub mod layout;
+pub mod tftp;
 
 use std::sync::{Arc, Mutex};
 

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use bootcode_core::limits;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -44,6 +45,9 @@ pub struct Config {
     /// Directories of files for machines: TFTP and `/files/`.
     #[serde(default = "default_files")]
     pub files: Vec<PathBuf>,
+    /// MiB of small files for machines that are kept in memory; 0 keeps none.
+    #[serde(default = "default_hot_mib")]
+    pub hot_mib: u64,
     /// An OCI image layout.
     #[serde(default = "default_images")]
     pub images: PathBuf,
@@ -77,7 +81,15 @@ pub enum StoreKind {
 #[serde(deny_unknown_fields)]
 pub struct Tftp {
     /// The address and port.
+    #[serde(default = "default_tftp_listen")]
     pub listen: SocketAddr,
+    /// All transfers from that port: for NAT, and for containers whose other ports nobody reaches.
+    #[serde(rename = "singlePort", default)]
+    pub single_port: bool,
+    /// The most transfers of one address at once; without it only the bound of all together holds, because a hall behind a relay or
+    /// a NAT may have one address.
+    #[serde(rename = "perAddress", default, skip_serializing_if = "Option::is_none")]
+    pub per_address: Option<usize>,
 }
 
 /// Machines' HTTP.
@@ -137,7 +149,7 @@ pub struct SourceDir {
 
 impl Default for Tftp {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([0, 0, 0, 0], 69)) }
+        Self { listen: default_tftp_listen(), single_port: false, per_address: None }
     }
 }
 
@@ -163,6 +175,14 @@ impl Default for Syslog {
     fn default() -> Self {
         Self { listen: "none".into() }
     }
+}
+
+fn default_tftp_listen() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 69))
+}
+
+const fn default_hot_mib() -> u64 {
+    limits::HOT_BYTES >> 20
 }
 
 fn default_data_dir() -> PathBuf {
@@ -228,6 +248,14 @@ impl Config {
         if self.retention.log_days == 0 {
             let message = "logs that go at once help nobody: write a number of days, 1 at least".to_owned();
             return Err(ConfigError::Value { key: "retention.logDays", message });
+        }
+        if self.tftp.per_address == Some(0) {
+            let message = "no machine could boot: write 1 at least, or leave it out".to_owned();
+            return Err(ConfigError::Value { key: "tftp.perAddress", message });
+        }
+        if self.hot_mib > 1 << 20 {
+            let message = "more than a TiB of memory: write MiB, as in 64".to_owned();
+            return Err(ConfigError::Value { key: "hot_mib", message });
         }
         // `sockaddr_un` holds 108 bytes, the last of them NUL.
         if self.api.socket.as_os_str().len() > 107 {

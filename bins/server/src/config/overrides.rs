@@ -6,17 +6,20 @@ use bootcode_core::yaml;
 use serde_json::{Map, Value};
 
 /// Keys that an override may set. An environment variable's name has no dots, so it is looked up here.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 17] = [
     "data_dir",
     "store",
     "interfaces",
     "advertise",
     "tftp.listen",
+    "tftp.singlePort",
+    "tftp.perAddress",
     "http.listen",
     "api.socket",
     "syslog.listen",
     "retention.logDays",
     "files",
+    "hot_mib",
     "images",
     "ipxe",
     "osie",

@@ -181,6 +181,18 @@ impl Sender {
         self.resent
     }
 
+    /// How many blocks were sent, each counted once.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// How many bytes of the file the client acknowledged.
+    #[must_use]
+    pub fn delivered(&self) -> u64 {
+        self.acked.saturating_mul(self.terms.blksize).min(self.terms.len)
+    }
+
     fn acknowledged(&mut self, block: u16, now: Instant) {
         if self.opening != Opening::Over {
             if block == 0 && self.opening == Opening::Sent {
