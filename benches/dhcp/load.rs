@@ -88,8 +88,9 @@ impl Load {
             while left > 0 && sent.elapsed() < LOST {
                 let Ok(length) = self.socket.recv(&mut buffer) else { continue };
                 match self.reply(&buffer[..length]) {
-                    Some((OFFER, machine, ip)) => {
-                        self.socket.send(&message(REQUEST, machine, machine, Some(ip)))?;
+                    // One that came late for the loop before has another transaction than its machine's number.
+                    Some((OFFER, xid, ip)) if xid < machines => {
+                        self.socket.send(&message(REQUEST, xid, xid, Some(ip)))?;
                     }
                     Some((ACK, ..)) => left = left.saturating_sub(1),
                     _ => (),
