@@ -78,8 +78,8 @@ async fn a_flood_of_requests_from_one_address_is_answered_up_to_the_bound_and_ot
     let mut request = Vec::new();
     Packet::Rrq(Request { filename: b"x", mode: Some(Mode::Octet), options: NONE }).encode(&mut request);
     for _ in 0..10_000 {
-        // The port is given back at once: no answer finds anybody.
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        // The port is given back at once: no answer finds anybody, as long as no other test has this address.
+        let socket = std::net::UdpSocket::bind("127.0.0.9:0").unwrap();
         socket.send_to(&request, bed.server).unwrap();
         tokio::task::yield_now().await;
     }
