@@ -13,7 +13,7 @@ use std::{
 use bootcode_core::document::{Hardware, Interface, Network};
 use serde_json::{Value, json};
 
-/// The versions that are served: the first, those that cloud-init 21 to 25 asks for, and the newest by its name.
+/// The versions that are served: the first, those that cloud-init asks for beside it, and the newest by its name.
 pub const VERSIONS: [&str; 5] = ["2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "latest"];
 
 /// What a path below a version stands for.

@@ -3,7 +3,7 @@
 use bootcode_core::{document::Hardware, timeline::Reason};
 use serde_json::{Value, json};
 
-/// What is served where a machine has no user data, which every Ignition since 2.0.0 (2020) reads.
+/// What is served where a machine has no user data, which every Ignition that reads specification 3 does.
 const OWN_VERSION: &str = "3.0.0";
 
 /// The configuration of `hardware` whose user data are `text`, for an Ignition that reads versions up to `newest`, as
