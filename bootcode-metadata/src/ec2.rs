@@ -138,6 +138,9 @@ fn meta_data(hardware: &Hardware, networks: &BTreeMap<String, Arc<Network>>) -> 
         }
         if let Some(network) = networks.get(interface.id.as_str()) {
             of("subnet-ipv4-cidr-block", network.spec.cidr.to_string());
+            // An interface of no VPC is one of EC2 Classic, where cloud-init asks for a new lease at each of its stages, and fails
+            // for it has the address already.
+            of("vpc-id", network.name.clone());
         }
     }
     leaves

@@ -1,5 +1,7 @@
 //! Ignition's configuration: the machine's user data where these are one, else host name and keys.
 
+use std::collections::BTreeSet;
+
 use bootcode_core::{document::Hardware, timeline::Reason};
 use serde_json::{Value, json};
 
@@ -48,8 +50,10 @@ fn own(hardware: &Hardware) -> String {
             "contents": {"source": format!("data:,{}%0A", hardware.hostname())},
         }]},
     });
-    if !hardware.spec.ssh_keys.is_empty() {
-        config["passwd"] = json!({"users": [{"name": "core", "sshAuthorizedKeys": hardware.spec.ssh_keys}]});
+    // A key that stands twice makes the whole of it no configuration.
+    let keys: BTreeSet<&str> = hardware.spec.ssh_keys.iter().map(|key| key.trim()).collect();
+    if !keys.is_empty() {
+        config["passwd"] = json!({"users": [{"name": "core", "sshAuthorizedKeys": keys}]});
     }
     format!("{config:#}\n")
 }

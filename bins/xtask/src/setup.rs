@@ -87,6 +87,10 @@ const TESTS: &[Package] = &[
         "/usr/share/gocode/src/github.com/Masterminds/sprig/functions.go",
         "its functions",
     ),
+    package("cloud-init", "cloud-init", "configures machines from the metadata that are served"),
+    package("netplan.io", "netplan", "writes its network configuration"),
+    package("udev", "udevadm", "names its interfaces"),
+    package("ignition", "ignition-validate", "reads the Ignition configuration that is served"),
     package("docker.io", "dockerd", "the worker on a real Docker engine"),
     package("strace", "strace", "counts the fsyncs of the store"),
 ];
@@ -201,7 +205,8 @@ impl Root {
 
 fn install(root: &Root, names: &[&str]) -> Result<(), TaskError> {
     let fence = Fence::raise(root)?;
-    let result = run(root.command("apt-get").arg("update")).and_then(|()| {
+    let asleep = if names.contains(&"cloud-init") { keep_asleep(root) } else { Ok(()) };
+    let result = asleep.and_then(|()| run(root.command("apt-get").arg("update"))).and_then(|()| {
         run(root
             .command("env")
             .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends"])
@@ -210,6 +215,12 @@ fn install(root: &Root, names: &[&str]) -> Result<(), TaskError> {
     });
     fence.lower(root);
     result
+}
+
+/// cloud-init is here to be tried; it must not configure the developer's own machine at its next boot.
+fn keep_asleep(root: &Root) -> Result<(), TaskError> {
+    run(root.command("mkdir").args(["-p", "/etc/cloud"]))?;
+    run(root.command("touch").arg("/etc/cloud/cloud-init.disabled"))
 }
 
 /// While it stands, packages that are installed start no services.

@@ -1,6 +1,7 @@
 //! The service as machines see it: requests in, answers and recorded events out.
 
 mod clouds;
+mod real;
 mod site;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use std::{
 use crate::{MetadataParts, router};
 use async_trait::async_trait;
 use axum::{
+    Router,
     body::Body,
     extract::ConnectInfo,
     http::{Request, StatusCode, request},
@@ -50,6 +51,11 @@ impl World {
         Self::with_sources(Arc::new(Machines(machines())), identity)
     }
 
+    /// With one machine.
+    pub(crate) fn with_machine(name: &str, spec: serde_json::Value) -> Self {
+        Self::with_sources(Arc::new(Machines(vec![named(name, spec)])), MetadataIdentity::Address)
+    }
+
     /// With somebody's own machines.
     pub(crate) fn with_sources(hardware: Arc<dyn HardwareSource>, identity: MetadataIdentity) -> Self {
         let recorded = Arc::new(Recorded::default());
@@ -89,11 +95,16 @@ impl World {
         self.send("192.168.99.11", Request::post(path).header("content-type", content_type), body).await
     }
 
+    /// The service.
+    pub(crate) fn router(&self) -> Router {
+        router(self.parts.clone())
+    }
+
     /// Any request, sent as from `peer`.
     pub(crate) async fn send(&self, peer: &str, request: request::Builder, body: impl Into<Body>) -> Answer {
         let peer = SocketAddr::new(peer.parse::<IpAddr>().unwrap(), 40_000);
         let request = request.extension(ConnectInfo(peer)).body(body.into()).unwrap();
-        let response = router(self.parts.clone()).oneshot(request).await.unwrap();
+        let response = self.router().oneshot(request).await.unwrap();
         let status = response.status();
         let header = response.headers().get("cache-control");
         let cache_control = header.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
@@ -144,10 +155,6 @@ fn machines() -> Vec<Arc<Hardware>> {
     let node_2 = json!({
         "interfaces": [{"id": "nic0", "mac": "52:54:00:00:00:02", "network": "lab", "ip": "192.168.99.12"}],
     });
-    let named = |(name, spec): (&str, serde_json::Value)| {
-        let spec = serde_json::from_value(spec).unwrap();
-        Arc::new(Hardware { name: name.to_owned(), labels: Default::default(), spec })
-    };
     let secretive = |number: u8, key: &str| {
         json!({
             "interfaces": [{"id": "nic0", "mac": format!("52:54:00:00:00:0{number}"), "network": "lab", "ip": format!("192.168.99.1{number}")}],
@@ -162,7 +169,12 @@ fn machines() -> Vec<Arc<Hardware>> {
     });
     let all =
         [("node-1", node_1), ("node-2", node_2), ("node-3", node_3), ("node-4", node_4), ("node-5", node_5)];
-    all.map(named).to_vec()
+    all.map(|(name, spec)| named(name, spec)).to_vec()
+}
+
+fn named(name: &str, spec: serde_json::Value) -> Arc<Hardware> {
+    let spec = serde_json::from_value(spec).unwrap();
+    Arc::new(Hardware { name: name.to_owned(), labels: Default::default(), spec })
 }
 
 /// Has `site/init`.
