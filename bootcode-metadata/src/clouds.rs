@@ -22,13 +22,12 @@ use crate::{
     parts::MetadataParts,
     refusal::Refusal,
     request::{Identified, bearer, reason},
-    router::NO_STORE,
+    router::{NO_STORE, TEXT},
 };
 
 type Peer = ConnectInfo<SocketAddr>;
 type Answer = Result<Response, Response>;
 
-const TEXT: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
 const JSON: (header::HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
 
 /// `/latest/..` and the dated versions, `/latest/api/token`, `/openstack/..` and `/ignition`.
@@ -159,7 +158,7 @@ async fn openstack_file(
     }
     let path = format!("/openstack/{version}/{file}");
     let value = match file {
-        "" => return Ok(([NO_STORE, TEXT], openstack::FILES.join("\n")).into_response()),
+        "" => return Ok(([NO_STORE, TEXT], openstack::files(&asker.hardware).join("\n")).into_response()),
         "meta_data.json" => openstack::meta_data(&asker.hardware),
         "network_data.json" => {
             openstack::network_data(&asker.hardware, &parts.networks_of(&asker.hardware).await?)

@@ -64,6 +64,18 @@ pub fn document(hardware: &Hardware, addresses: &Addresses) -> Value {
     })
 }
 
+/// What stands at `path` of a document: keys, and the numbers of lists counted from 0, joined by slashes; one at the end
+/// changes nothing. `None` where nothing does, or null.
+#[must_use]
+pub fn part<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let found = path.split('/').try_fold(document, |value, key| match value {
+        Value::Array(list) => list.get(key.parse::<usize>().ok().filter(|number| number.to_string() == key)?),
+        value => value.get(key),
+    })?;
+    Some(found).filter(|value| !value.is_null())
+}
+
 /// A URL stays; a name is one of the server's files, its bytes encoded where a path cannot hold them (RFC 3986 3.3).
 fn os_url(image: &str, base_url: &str) -> String {
     use std::fmt::Write as _;

@@ -125,7 +125,9 @@ fn meta_data(hardware: &Hardware, networks: &BTreeMap<String, Arc<Network>>) -> 
     for (key, line) in spec.ssh_keys.iter().enumerate() {
         leaf(&format!("public-keys/{key}/openssh-key"), line.clone());
     }
-    for (number, interface) in spec.interfaces.iter().enumerate() {
+    // Each of EC2's has an address, so cloud-init waits for a lease on every interface that is named.
+    let addressed = |interface: &&Interface| interface.ip.is_some() || interface.netboot;
+    for (number, interface) in spec.interfaces.iter().filter(addressed).enumerate() {
         let mac = interface.mac;
         let mut of = |name: &str, value: String| {
             leaf(&format!("network/interfaces/macs/{mac}/{name}"), value);

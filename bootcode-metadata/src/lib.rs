@@ -26,7 +26,7 @@ mod router;
 #[cfg(test)]
 mod tests;
 
-pub use document::{Addresses, document};
+pub use document::{Addresses, document, part};
 pub use parts::MetadataParts;
 pub use request::{Asker, Identified, identify};
 pub use router::router;

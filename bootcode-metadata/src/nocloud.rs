@@ -1,11 +1,12 @@
 //! cloud-init's NoCloud data source: four small files. Written as JSON, which is YAML and needs no quoting rules of its own.
 
-use std::{collections::BTreeMap, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, net::Ipv4Addr, str::FromStr, sync::Arc};
 
 use bootcode_core::{
-    document::{Hardware, Network},
+    document::{Hardware, Network, Route},
     template::Variable,
 };
+use ipnet::Ipv4Net;
 use serde_json::{Map, Value, json};
 
 /// One of the four files. No other name is looked at, so nothing that a machine makes up reaches a log.
@@ -71,6 +72,12 @@ pub fn vendor_data(hardware: &Hardware) -> String {
     hardware.spec.vendor_data.as_deref().and_then(Variable::as_text).unwrap_or_default().to_owned()
 }
 
+/// The routes of a machine whose address is `ip`: the default one first, and none by itself.
+pub(crate) fn routes(network: &Network, ip: Ipv4Addr) -> Vec<Route> {
+    let default = network.spec.gateway.map(|via| Route { to: Ipv4Net::default(), via });
+    default.into_iter().chain(network.spec.routes.iter().copied()).filter(|route| route.via != ip).collect()
+}
+
 /// `network-config`, version 2: each interface told by its MAC, with its reservation or by DHCP.
 ///
 /// `networks` are those of the machine, by the ids of its interfaces. The default route is written as a route:
@@ -84,8 +91,13 @@ pub fn network_config(hardware: &Hardware, networks: &BTreeMap<String, Arc<Netwo
         match interface.ip.zip(networks.get(interface.id.as_str())) {
             Some((ip, network)) => {
                 ethernet["addresses"] = json!([format!("{ip}/{}", network.spec.cidr.prefix_len())]);
-                if let Some(gateway) = network.spec.gateway.filter(|gateway| *gateway != ip) {
-                    ethernet["routes"] = json!([{"to": "0.0.0.0/0", "via": gateway}]);
+                let routes = routes(network, ip);
+                if !routes.is_empty() {
+                    let routes = routes.iter().map(|route| json!({"to": route.to, "via": route.via}));
+                    ethernet["routes"] = routes.collect();
+                }
+                if let Some(mtu) = network.spec.mtu {
+                    ethernet["mtu"] = mtu.into();
                 }
                 let dns = &network.spec.dns;
                 if !dns.servers.is_empty() {

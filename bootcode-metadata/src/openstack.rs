@@ -2,15 +2,20 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bootcode_core::document::{Hardware, Network};
+use bootcode_core::document::{Hardware, Network, Route};
 use serde_json::{Value, json};
 
-use crate::ec2::facility;
+use crate::{ec2::facility, nocloud::routes};
 
 /// The versions that are served; cloud-init takes the newest that it knows.
 pub const VERSIONS: [&str; 5] = ["2012-08-10", "2013-10-17", "2015-10-15", "2018-08-27", "latest"];
-/// The files of a version.
-pub const FILES: [&str; 4] = ["meta_data.json", "network_data.json", "user_data", "vendor_data.json"];
+
+/// The files of a version: Nova lists `user_data` only where there are any.
+#[must_use]
+pub fn files(hardware: &Hardware) -> Vec<&'static str> {
+    let user_data = hardware.spec.user_data.as_ref().map(|_| "user_data");
+    ["meta_data.json", "network_data.json"].into_iter().chain(user_data).chain(["vendor_data.json"]).collect()
+}
 
 /// `meta_data.json`: who the instance is, and the keys that are let in.
 #[must_use]
@@ -46,24 +51,28 @@ pub fn network_data(hardware: &Hardware, networks: &BTreeMap<String, Arc<Network
     let (mut links, mut addresses, mut services) = (Vec::new(), Vec::new(), Vec::new());
     for interface in &hardware.spec.interfaces {
         let id = &interface.id;
+        let network = networks.get(id.as_str());
+        let mtu = network.and_then(|network| network.spec.mtu);
         links.push(json!({
-            "id": id, "vif_id": id, "type": "phy", "ethernet_mac_address": interface.mac, "mtu": null,
+            "id": id, "vif_id": id, "type": "phy", "ethernet_mac_address": interface.mac, "mtu": mtu,
         }));
-        let Some((ip, network)) = interface.ip.zip(networks.get(id.as_str())) else {
+        let Some((ip, network)) = interface.ip.zip(network) else {
             if interface.netboot {
                 addresses.push(json!({"id": id, "network_id": id, "link": id, "type": "ipv4_dhcp"}));
             }
             continue;
         };
-        let gateway = network.spec.gateway.filter(|gateway| *gateway != ip);
-        let routes: Vec<Value> = gateway
-            .map(|gateway| json!({"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": gateway}))
-            .into_iter()
-            .collect();
-        addresses.push(json!({
+        let route = |route: Route| json!({"network": route.to.network(), "netmask": route.to.netmask(), "gateway": route.via});
+        let mut address = json!({
             "id": id, "network_id": network.name, "link": id, "type": "ipv4",
-            "ip_address": ip, "netmask": network.spec.cidr.netmask(), "routes": routes,
-        }));
+            "ip_address": ip, "netmask": network.spec.cidr.netmask(),
+            "routes": routes(network, ip).into_iter().map(route).collect::<Vec<_>>(),
+        });
+        // Nova has no search domains; cloud-init takes them from here.
+        if !network.spec.dns.search.is_empty() {
+            address["dns_search"] = json!(network.spec.dns.search);
+        }
+        addresses.push(address);
         for server in &network.spec.dns.servers {
             let service = json!({"type": "dns", "address": server});
             if !services.contains(&service) {

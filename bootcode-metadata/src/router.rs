@@ -12,10 +12,11 @@ use axum::{
 };
 use bootcode_core::timeline::{BootEventKind, Reason, Subject};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     clouds,
-    document::document,
+    document::{document, part},
     limits::PHONE_HOME_BYTES,
     nocloud::{self, SeedFile},
     parts::MetadataParts,
@@ -24,11 +25,12 @@ use crate::{
     request::bearer,
 };
 
-/// `/metadata`, `/nocloud/..`, `/nocloud/t/<token>/..`, `/phone-home`, EC2's `/latest/..` and dated versions,
+/// `/metadata` and what is in it by path, `/nocloud/..`, `/nocloud/t/<token>/..`, `/phone-home`, EC2's `/latest/..` and dated versions,
 /// `/openstack/..` and `/ignition`. Needs `ConnectInfo<SocketAddr>`.
 pub fn router(parts: MetadataParts) -> Router {
     Router::new()
         .route("/metadata", get(metadata))
+        .route("/metadata/{*path}", get(metadata_part))
         .route("/nocloud/{file}", get(nocloud_by_address))
         .route("/nocloud/t/{token}/{file}", get(nocloud_by_token))
         .route("/phone-home", post(call_home))
@@ -39,6 +41,7 @@ pub fn router(parts: MetadataParts) -> Router {
 
 /// Answers differ from machine to machine at one URL, and some hold tokens: no proxy may keep them.
 pub(crate) const NO_STORE: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
+pub(crate) const TEXT: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
 
 #[derive(Default, Deserialize)]
 struct TokenQuery {
@@ -50,11 +53,34 @@ async fn metadata(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let asker = parts.identify(bearer(&headers), peer, "/metadata").await?;
+    let document = whole(&parts, &headers, peer).await?;
+    Ok(([NO_STORE], Json(document)).into_response())
+}
+
+/// What stands at a path of the document: a text, number or truth as it is, with a line's end, all else as JSON.
+async fn metadata_part(
+    State(parts): State<MetadataParts>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let document = whole(&parts, &headers, peer).await?;
+    let found = part(&document, &path).ok_or(Refusal(Reason::NotFound))?;
+    let text = match found {
+        Value::Object(_) | Value::Array(_) => return Ok(([NO_STORE], Json(found)).into_response()),
+        Value::String(text) => format!("{text}\n"),
+        other => format!("{other}\n"),
+    };
+    Ok(([NO_STORE, TEXT], text).into_response())
+}
+
+/// The machine's document.
+async fn whole(parts: &MetadataParts, headers: &HeaderMap, peer: SocketAddr) -> Result<Value, Refusal> {
+    let asker = parts.identify(bearer(headers), peer, "/metadata").await?;
     let addresses = parts.addresses(&asker).await?;
     parts.fetched(&asker.hardware, "/metadata");
     let hardware = parts.revealed(&asker).await?;
-    Ok(([NO_STORE], Json(document(&hardware, &addresses))).into_response())
+    Ok(document(&hardware, &addresses))
 }
 
 async fn nocloud_by_address(
@@ -96,7 +122,7 @@ async fn seed_file(
         SeedFile::NetworkConfig => nocloud::network_config(&hardware, &parts.networks_of(&hardware).await?),
     };
     parts.fetched(&hardware, &path);
-    Ok(([NO_STORE, (header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+    Ok(([NO_STORE, TEXT], text).into_response())
 }
 
 /// cloud-init's `phone_home` sends a form; JSON with the same keys is taken as well. A token is always needed: in the

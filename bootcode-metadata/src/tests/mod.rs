@@ -35,6 +35,32 @@ async fn the_document_of_an_address_has_no_phone_home() {
 }
 
 #[tokio::test]
+async fn the_document_is_served_by_path_too() {
+    let world = World::new(MetadataIdentity::Address);
+    let cases = [
+        ("hostname", 200, "node-1\n"),
+        ("hostname/", 200, "node-1\n"),
+        ("interfaces/0/ip", 200, "192.168.99.11\n"),
+        ("interfaces/0/netboot", 200, "true\n"),
+        ("os/size", 200, "1234\n"),
+        ("instance/tags", 200, r#"["lab"]"#),
+        ("interfaces/1/ip", 404, "no such file\n"),
+        ("interfaces/2", 404, "no such file\n"),
+        ("interfaces/+0/ip", 404, "no such file\n"),
+        ("hostname/x", 404, "no such file\n"),
+        ("", 404, "no such file\n"),
+    ];
+    for (path, status, text) in cases {
+        let answer = world.get(NODE_1, &format!("/metadata/{path}"), None).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (status, text), "{path}");
+    }
+    let refused = world.get(NODE_1, "/metadata/hostname", Some(&forged_token("node-1"))).await;
+    assert_eq!(refused.status, 403);
+    let secret = world.get("192.168.99.13", "/metadata/instance/userData", None).await;
+    assert_eq!(secret.status, 404, "a secret is for those with a token: {}", secret.body);
+}
+
+#[tokio::test]
 async fn a_token_earns_a_phone_home_that_lives_no_longer_than_itself() {
     let world = World::new(MetadataIdentity::Token);
     let answer = world.get("10.0.0.1", "/metadata", Some(&good())).await;

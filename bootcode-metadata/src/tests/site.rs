@@ -60,6 +60,8 @@ impl World {
     pub(crate) fn with_sources(hardware: Arc<dyn HardwareSource>, identity: MetadataIdentity) -> Self {
         let recorded = Arc::new(Recorded::default());
         let mut spec = json!({"cidr": "192.168.99.0/24", "gateway": "192.168.99.1"});
+        spec["mtu"] = json!(1400);
+        spec["routes"] = json!([{"to": "10.9.0.0/16", "via": "192.168.99.2"}, {"to": "10.8.0.0/16", "via": "192.168.99.11"}]);
         spec["dns"] = json!({"servers": ["192.168.99.1"], "search": ["lab.example"]});
         let mut network = Network { name: "lab".into(), spec: serde_json::from_value(spec).unwrap() };
         network.spec.identity = identity;

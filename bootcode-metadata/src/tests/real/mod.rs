@@ -73,8 +73,15 @@ fn configured(booted: &Booted, world: &World) {
 }
 
 /// The reservation is written down, rather than asked of DHCP, and vendor data are read: EC2's data source knows neither.
-fn check_written(booted: &Booted) {
+fn check_written(booted: &Booted, nic: &str) {
     assert!(!booted.said.contains(" dynamic "), "{}", booted.said);
+    assert!(booted.said.contains("10.9.0.0/16 via 192.168.99.2"), "{}", booted.said);
+    assert!(!booted.said.contains("10.8.0.0/16"), "no route by itself: {}", booted.said);
+    assert!(
+        booted
+            .wrote(&format!("run/systemd/network/10-netplan-{nic}.network"))
+            .contains("Domains=lab.example")
+    );
     assert_eq!(booted.wrote("etc/timezone"), "Europe/Vienna\n", "vendor data");
 }
 
@@ -128,7 +135,7 @@ fn openstack_s_data_source_configures_a_machine() {
             .with("sys/class/dmi/id/product_name", "OpenStack Nova\n")
             .boot(&world);
         check(&booted, &world);
-        check_written(&booted);
+        check_written(&booted, "eth0");
     });
 }
 
@@ -158,7 +165,7 @@ fn nocloud_s_data_source_configures_a_machine_from_its_disk() {
         }
         let booted = machine.boot(&world);
         check(&booted, &world);
-        check_written(&booted);
+        check_written(&booted, "nic0");
     });
 }
 
