@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use axum::{
     Json, Router,
-    body::Bytes,
-    extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State},
+    body::{Bytes, HttpBody as _},
+    extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, Path, Query, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -30,6 +30,7 @@ use crate::{
 pub fn router(parts: MetadataParts) -> Router {
     Router::new()
         .route("/metadata", get(metadata))
+        .route("/metadata/", get(metadata))
         .route("/metadata/{*path}", get(metadata_part))
         .route("/nocloud/{file}", get(nocloud_by_address))
         .route("/nocloud/t/{token}/{file}", get(nocloud_by_token))
@@ -126,21 +127,26 @@ async fn seed_file(
 }
 
 /// cloud-init's `phone_home` sends a form; JSON with the same keys is taken as well. A token is always needed: in the
-/// query, for cloud-init sends no header.
+/// query, for cloud-init sends no header. Nothing is read of who has none, nor of what says that it is too long.
 async fn call_home(
     State(parts): State<MetadataParts>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Query(query): Query<TokenQuery>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<StatusCode, Refusal> {
+    request: Request,
+) -> Result<StatusCode, Response> {
     const PATH: &str = "/phone-home";
-    let Some(token) = bearer(&headers).or(query.token.as_deref()) else {
-        return Err(parts.refuse(peer.ip().to_canonical(), PATH, Reason::BadToken));
+    let refused = IntoResponse::into_response;
+    let headers = request.headers();
+    let Some(token) = bearer(headers).or(query.token.as_deref()) else {
+        return Err(refused(parts.refuse(peer.ip().to_canonical(), PATH, Reason::BadToken)));
     };
-    let hardware = parts.identify(Some(token), peer, PATH).await?.hardware;
-    let content_type =
-        headers.get(header::CONTENT_TYPE).map(header::HeaderValue::as_bytes).unwrap_or_default();
+    let hardware = parts.identify(Some(token), peer, PATH).await.map_err(refused)?.hardware;
+    if request.body().size_hint().lower() > PHONE_HOME_BYTES as u64 {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
+    }
+    let content_type = headers.get(header::CONTENT_TYPE).cloned();
+    let body = Bytes::from_request(request, &()).await.map_err(IntoResponse::into_response)?;
+    let content_type = content_type.as_ref().map(header::HeaderValue::as_bytes).unwrap_or_default();
     let instance_id = phone_home::instance_id(content_type, &body).unwrap_or_default();
     parts.record(Subject::Hardware(hardware.name.clone()), BootEventKind::PhonedHome { instance_id });
     Ok(StatusCode::OK)

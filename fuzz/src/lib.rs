@@ -17,11 +17,13 @@ mod file_name;
 mod http_range;
 mod ipxe_script;
 mod lease_table;
+mod metadata_route;
 mod phone_home;
 mod template;
 mod tftp;
 mod tftp_session;
 mod token;
+mod token_open;
 
 pub use dhcp_decode::dhcp_decode;
 pub use dhcp_respond::dhcp_respond;
@@ -30,17 +32,19 @@ pub use file_name::file_name;
 pub use http_range::http_range;
 pub use ipxe_script::ipxe_script;
 pub use lease_table::lease_table;
+pub use metadata_route::metadata_route;
 pub use phone_home::phone_home;
 pub use template::template;
 pub use tftp::tftp;
 pub use tftp_session::tftp_session;
 pub use token::token;
+pub use token_open::token_open;
 
 /// The name of a target, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
     ("file_name", file_name),
     ("token", token),
     ("documents", documents),
@@ -52,6 +56,8 @@ pub const TARGETS: [Target; 12] = [
     ("http_range", http_range),
     ("lease_table", lease_table),
     ("phone_home", phone_home),
+    ("metadata_route", metadata_route),
+    ("token_open", token_open),
     ("template", template),
 ];
 

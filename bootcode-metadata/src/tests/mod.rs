@@ -1,6 +1,8 @@
 //! The service as machines see it: requests in, answers and recorded events out.
 
+mod bad_input;
 mod clouds;
+mod fleet;
 mod real;
 mod site;
 
@@ -48,7 +50,7 @@ async fn the_document_is_served_by_path_too() {
         ("interfaces/2", 404, "no such file\n"),
         ("interfaces/+0/ip", 404, "no such file\n"),
         ("hostname/x", 404, "no such file\n"),
-        ("", 404, "no such file\n"),
+        ("interfaces//ip", 404, "no such file\n"),
     ];
     for (path, status, text) in cases {
         let answer = world.get(NODE_1, &format!("/metadata/{path}"), None).await;

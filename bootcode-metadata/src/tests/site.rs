@@ -174,7 +174,8 @@ fn machines() -> Vec<Arc<Hardware>> {
     all.map(|(name, spec)| named(name, spec)).to_vec()
 }
 
-fn named(name: &str, spec: serde_json::Value) -> Arc<Hardware> {
+/// A machine of this name.
+pub(crate) fn named(name: &str, spec: serde_json::Value) -> Arc<Hardware> {
     let spec = serde_json::from_value(spec).unwrap();
     Arc::new(Hardware { name: name.to_owned(), labels: Default::default(), spec })
 }
@@ -192,7 +193,8 @@ impl SecretSource for OneSecret {
     }
 }
 
-struct Machines(Vec<Arc<Hardware>>);
+/// Machines in memory.
+pub(crate) struct Machines(pub(crate) Vec<Arc<Hardware>>);
 
 #[async_trait]
 impl HardwareSource for Machines {
