@@ -466,8 +466,12 @@ fn id(document: &Document) -> (Kind, &str) {
 }
 
 fn uses_network(hardware: &Document, name: &str) -> bool {
-    let interfaces = hardware.spec["interfaces"].as_array().map(Vec::as_slice).unwrap_or_default();
-    interfaces.iter().any(|interface| interface["network"] == name)
+    let lists = [&hardware.spec["interfaces"], &hardware.spec["links"]["vlans"]];
+    lists
+        .into_iter()
+        .filter_map(|list| list.as_array())
+        .flatten()
+        .any(|interface| interface["network"] == name)
 }
 
 /// Documents are made of strings, numbers and maps with text keys: they always have a JSON form.

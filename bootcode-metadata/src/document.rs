@@ -8,10 +8,12 @@ use bootcode_core::{
 };
 use serde_json::{Value, json};
 
+use crate::nocloud::network_config;
+
 /// What the document takes from outside the Hardware.
 #[derive(Debug, Clone, Default)]
 pub struct Addresses {
-    /// The machine's Networks by the ids of its interfaces.
+    /// The machine's Networks by the ids of its interfaces and VLANs.
     pub networks: BTreeMap<String, Arc<Network>>,
     /// Where the server is, without a slash at the end.
     pub base_url: String,
@@ -21,7 +23,8 @@ pub struct Addresses {
     pub phone_home: Option<String>,
 }
 
-/// The document of a machine: `{id, hostname, arch, firmware, interfaces, storage, os, instance, phoneHome}`.
+/// The document of a machine: `{id, hostname, arch, firmware, interfaces, links, networkConfig, storage, os, instance, phoneHome}`.
+/// `networkConfig` is NoCloud's, version 2.
 #[must_use]
 pub fn document(hardware: &Hardware, addresses: &Addresses) -> Value {
     let spec = &hardware.spec;
@@ -47,6 +50,8 @@ pub fn document(hardware: &Hardware, addresses: &Addresses) -> Value {
         "arch": spec.arch,
         "firmware": spec.firmware,
         "interfaces": interfaces,
+        "links": spec.links,
+        "networkConfig": network_config(hardware, &addresses.networks),
         "storage": spec.storage,
         "os": spec.os.as_ref().map(|os| json!({
             "url": os_url(&os.image, &addresses.base_url),

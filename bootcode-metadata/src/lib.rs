@@ -22,6 +22,7 @@ mod parts;
 pub mod phone_home;
 mod refusal;
 mod request;
+mod reservation;
 mod router;
 #[cfg(test)]
 mod tests;

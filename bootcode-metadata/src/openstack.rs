@@ -2,10 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bootcode_core::document::{Hardware, Network, Route};
+use bootcode_core::{
+    document::{Hardware, Network, Route},
+    mac::MacAddr,
+};
 use serde_json::{Value, json};
 
-use crate::{ec2::facility, nocloud::routes};
+use crate::{
+    ec2::facility,
+    nocloud::MONITOR_MS,
+    reservation::{Reservation, reservations},
+};
 
 /// The versions that are served; cloud-init takes the newest that it knows.
 pub const VERSIONS: [&str; 5] = ["2012-08-10", "2013-10-17", "2015-10-15", "2018-08-27", "latest"];
@@ -43,42 +50,101 @@ pub fn vendor_data(text: Option<&str>) -> Value {
     text.map_or_else(|| json!({}), |text| json!({"cloud-init": text}))
 }
 
-/// `network_data.json`: each interface with its reservation, or by DHCP where it boots from the network.
+/// `network_data.json`: each interface with its reservation, or by DHCP where it boots from the network; bonds and VLANs.
 ///
-/// `networks` are those of the machine, by the ids of its interfaces.
+/// `networks` are those of the machine, by the ids of its interfaces and VLANs.
 #[must_use]
 pub fn network_data(hardware: &Hardware, networks: &BTreeMap<String, Arc<Network>>) -> Value {
-    let (mut links, mut addresses, mut services) = (Vec::new(), Vec::new(), Vec::new());
+    let mut data = NetworkData::default();
+    let reserved = reservations(hardware, networks);
+    let declared = hardware.links();
+    let bonded =
+        |id: &str| declared.bonds.iter().any(|bond| bond.interfaces.iter().any(|member| member == id));
     for interface in &hardware.spec.interfaces {
-        let id = &interface.id;
-        let network = networks.get(id.as_str());
-        let mtu = network.and_then(|network| network.spec.mtu);
-        links.push(json!({
-            "id": id, "vif_id": id, "type": "phy", "ethernet_mac_address": interface.mac, "mtu": mtu,
+        let id = interface.id.as_str();
+        let network = networks.get(id);
+        data.link(
+            network,
+            json!({
+                "id": id, "vif_id": id, "type": "phy", "ethernet_mac_address": interface.mac,
+            }),
+        );
+        if !bonded(id) {
+            data.address(id, reserved.get(id), interface.netboot);
+        }
+    }
+    for bond in &declared.bonds {
+        let members = hardware.bonded(bond);
+        let Some(first) = members.first() else { continue };
+        let network = networks.get(first.id.as_str());
+        data.link(
+            network,
+            json!({
+                "id": bond.id, "vif_id": bond.id, "type": "bond", "ethernet_mac_address": first.mac,
+                "bond_links": bond.interfaces, "bond_mode": bond.mode, "bond_miimon": MONITOR_MS,
+            }),
+        );
+        data.address(&bond.id, reserved.get(first.id.as_str()), members.iter().any(|member| member.netboot));
+    }
+    for vlan in &declared.vlans {
+        let network = networks.get(&vlan.id);
+        data.link(network, json!({
+            "id": vlan.id, "vif_id": vlan.id, "type": "vlan", "vlan_link": vlan.link, "vlan_id": vlan.vlan,
+            "vlan_mac_address": below(hardware, &vlan.link),
         }));
-        let Some((ip, network)) = interface.ip.zip(network) else {
-            if interface.netboot {
-                addresses.push(json!({"id": id, "network_id": id, "link": id, "type": "ipv4_dhcp"}));
+        data.address(&vlan.id, reserved.get(vlan.id.as_str()), vlan.network.is_some());
+    }
+    json!({"links": data.links, "networks": data.networks, "services": data.services})
+}
+
+/// The hardware address of an interface or a bond.
+fn below(hardware: &Hardware, id: &str) -> Option<MacAddr> {
+    let bond = hardware.links().bonds.iter().find(|bond| bond.id == id);
+    match bond {
+        Some(bond) => hardware.bonded(bond).first().map(|first| first.mac),
+        None => hardware.spec.interfaces.iter().find(|nic| nic.id == id).map(|nic| nic.mac),
+    }
+}
+
+/// Its three lists.
+#[derive(Default)]
+struct NetworkData {
+    links: Vec<Value>,
+    networks: Vec<Value>,
+    services: Vec<Value>,
+}
+
+impl NetworkData {
+    fn link(&mut self, network: Option<&Arc<Network>>, mut link: Value) {
+        link["mtu"] = json!(network.and_then(|network| network.spec.mtu));
+        self.links.push(link);
+    }
+
+    /// The reservation of a link, or whether it asks for a lease.
+    fn address(&mut self, id: &str, reserved: Option<&Reservation<'_>>, dhcp: bool) {
+        let Some(reserved) = reserved else {
+            if dhcp {
+                self.networks.push(json!({"id": id, "network_id": id, "link": id, "type": "ipv4_dhcp"}));
             }
-            continue;
+            return;
         };
+        let network = reserved.network;
         let route = |route: Route| json!({"network": route.to.network(), "netmask": route.to.netmask(), "gateway": route.via});
         let mut address = json!({
             "id": id, "network_id": network.name, "link": id, "type": "ipv4",
-            "ip_address": ip, "netmask": network.spec.cidr.netmask(),
-            "routes": routes(network, ip).into_iter().map(route).collect::<Vec<_>>(),
+            "ip_address": reserved.ip, "netmask": network.spec.cidr.netmask(),
+            "routes": reserved.routes().map(route).collect::<Vec<_>>(),
         });
         // Nova has no search domains; cloud-init takes them from here.
         if !network.spec.dns.search.is_empty() {
             address["dns_search"] = json!(network.spec.dns.search);
         }
-        addresses.push(address);
+        self.networks.push(address);
         for server in &network.spec.dns.servers {
             let service = json!({"type": "dns", "address": server});
-            if !services.contains(&service) {
-                services.push(service);
+            if !self.services.contains(&service) {
+                self.services.push(service);
             }
         }
     }
-    json!({"links": links, "networks": addresses, "services": services})
 }

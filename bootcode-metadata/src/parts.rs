@@ -116,17 +116,16 @@ impl MetadataParts {
         Ok(Addresses { os_bytes: self.os_bytes(hardware).await?, networks, base_url, phone_home })
     }
 
-    /// The machine's networks by the ids of its interfaces.
+    /// The machine's networks by the ids of its interfaces and VLANs.
     pub(crate) async fn networks_of(
         &self,
         hardware: &Hardware,
     ) -> Result<BTreeMap<String, Arc<Network>>, Refusal> {
         let mut networks = BTreeMap::new();
-        for interface in &hardware.spec.interfaces {
-            let Some(ip) = interface.ip else { continue };
+        for (id, ip) in hardware.reservations() {
             let network = self.networks.network(NetworkKey::Of(ip.into())).await;
             if let Some(network) = network.map_err(|_| Refusal(Reason::StoreAway))? {
-                networks.insert(interface.id.to_string(), network);
+                networks.insert(id.to_owned(), network);
             }
         }
         Ok(networks)

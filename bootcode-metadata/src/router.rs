@@ -120,7 +120,9 @@ async fn seed_file(
         }
         SeedFile::UserData => nocloud::user_data(&hardware),
         SeedFile::VendorData => nocloud::vendor_data(&hardware),
-        SeedFile::NetworkConfig => nocloud::network_config(&hardware, &parts.networks_of(&hardware).await?),
+        SeedFile::NetworkConfig => {
+            format!("{:#}\n", nocloud::network_config(&hardware, &parts.networks_of(&hardware).await?))
+        }
     };
     parts.fetched(&hardware, &path);
     Ok(([NO_STORE, TEXT], text).into_response())

@@ -25,6 +25,9 @@ pub struct Metadata {
     /// Network interfaces.
     #[serde(default)]
     pub interfaces: Vec<Interface>,
+    /// The network configuration of version 2 that the server made of them, where it makes one.
+    #[serde(default)]
+    pub network_config: Option<serde_json::Value>,
     /// Disks and their layout.
     #[serde(default)]
     pub storage: Option<Storage>,

@@ -143,9 +143,9 @@ impl Fleet {
 
 /// What a machine has that another one may not have as well: what `document::check` compares across machines.
 fn claims(name: &str, spec: &Value) -> Vec<String> {
-    let interfaces = spec["interfaces"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut claims = Vec::with_capacity(2 * interfaces.len() + 1);
-    for interface in interfaces {
+    let lists = [&spec["interfaces"], &spec["links"]["vlans"]];
+    let mut claims = Vec::with_capacity(4);
+    for interface in lists.into_iter().filter_map(Value::as_array).flatten() {
         claims.extend(interface["mac"].as_str().and_then(claim_of_mac));
         let ip = interface["ip"].as_str().and_then(|ip| ip.parse::<Ipv4Addr>().ok());
         claims.extend(ip.map(|ip| format!("ip {ip}")));

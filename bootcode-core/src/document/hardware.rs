@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use super::{DhcpOption, Netboot};
+use super::{Bond, DhcpOption, Links, Netboot};
 use crate::{
     arch::{Arch, Firmware},
     mac::MacAddr,
@@ -25,7 +25,7 @@ pub struct Hardware {
     pub spec: HardwareSpec,
 }
 
-/// `spec` of a Hardware, and of a Profile apart from `profile`, `interfaces` and `identity`.
+/// `spec` of a Hardware, and of a Profile apart from `profile`, `interfaces`, `links` and `identity`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -47,6 +47,9 @@ pub struct HardwareSpec {
     pub identity: Option<Box<Identity>>,
     /// Network interfaces.
     pub interfaces: Vec<Interface>,
+    /// What the installed system makes of the interfaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub links: Option<Box<Links>>,
     /// Disks and their layout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<Box<Storage>>,
@@ -302,6 +305,29 @@ impl Hardware {
     #[must_use]
     pub fn hostname(&self) -> &str {
         self.spec.hostname.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Its bonds and VLANs.
+    #[must_use]
+    pub fn links(&self) -> &Links {
+        const NONE: &Links = &Links { bonds: Vec::new(), vlans: Vec::new() };
+        self.spec.links.as_deref().unwrap_or(NONE)
+    }
+
+    /// The interfaces of a bond, first the one whose reservation it has.
+    #[must_use]
+    pub fn bonded(&self, bond: &Bond) -> Vec<&Interface> {
+        let found = |id: &String| self.spec.interfaces.iter().find(|interface| interface.id == id.as_str());
+        let mut members: Vec<&Interface> = bond.interfaces.iter().filter_map(found).collect();
+        members.sort_by_key(|interface| interface.ip.is_none());
+        members
+    }
+
+    /// Its reservations, with the ids of the interfaces and VLANs that have them.
+    pub fn reservations(&self) -> impl Iterator<Item = (&str, Ipv4Addr)> {
+        let interfaces = self.spec.interfaces.iter().map(|interface| (interface.id.as_str(), interface.ip));
+        let vlans = self.links().vlans.iter().map(|vlan| (vlan.id.as_str(), vlan.ip));
+        interfaces.chain(vlans).filter_map(|(id, ip)| Some((id, ip?)))
     }
 
     /// The interface with this hardware address.

@@ -7,6 +7,7 @@ mod diff;
 mod envelope;
 mod hardware;
 mod included;
+mod links;
 mod name;
 mod netboot;
 mod network;
@@ -43,6 +44,7 @@ pub use hardware::{
     Circuit, Disk, Hardware, HardwareSpec, HttpTokens, Identity, Instance, Interface, LocalBoot, Os,
     Partition, PartitionTable, Storage,
 };
+pub use links::{Bond, BondMode, Links, Vlan};
 pub(crate) use name::document_name_fault as name_fault;
 pub use netboot::{Netboot, NetworkNetboot};
 pub(crate) use netboot::{http_uri, nbp};

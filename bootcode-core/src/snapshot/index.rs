@@ -136,9 +136,9 @@ impl Index {
         let hardware = Arc::new(Hardware { name: name.to_owned(), labels, spec });
         for interface in &hardware.spec.interfaces {
             self.by_mac.insert(interface.mac, Arc::clone(&hardware));
-            if let Some(ip) = interface.ip {
-                self.by_ip.insert(ip, Arc::clone(&hardware));
-            }
+        }
+        for (_, ip) in hardware.reservations() {
+            self.by_ip.insert(ip, Arc::clone(&hardware));
         }
         if let Some(uuid) = declared_uuid(&hardware) {
             self.by_uuid.insert(uuid, Arc::clone(&hardware));
@@ -159,9 +159,9 @@ impl Index {
             if self.by_mac.get(&interface.mac).is_some_and(|other| other.name == name) {
                 self.by_mac.remove(&interface.mac);
             }
-            if let Some(ip) = interface.ip
-                && self.by_ip.get(&ip).is_some_and(|other| other.name == name)
-            {
+        }
+        for (_, ip) in hardware.reservations() {
+            if self.by_ip.get(&ip).is_some_and(|other| other.name == name) {
                 self.by_ip.remove(&ip);
             }
         }

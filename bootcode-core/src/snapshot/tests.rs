@@ -36,6 +36,18 @@ fn a_machine_is_found_by_each_of_its_keys_and_follows_its_profile() {
 }
 
 #[test]
+fn a_machine_is_found_by_the_address_of_its_vlan() {
+    let mut index = Index::default();
+    let mut spec = machine("small", "02:00:00:00:00:01", "10.0.0.1");
+    spec["links"] = json!({"vlans": [{"id": "storage", "link": "nic0", "vlan": 42, "network": "other", "ip": "10.0.1.1"}]});
+    change_index(&mut index, &put(Kind::Hardware, "a", spec));
+    let by_ip = HardwareKey::Ip([10, 0, 1, 1].into());
+    assert_eq!(index.hardware(&by_ip).unwrap().name, "a");
+    change_index(&mut index, &put(Kind::Hardware, "a", machine("small", "02:00:00:00:00:01", "10.0.0.1")));
+    assert!(index.hardware(&by_ip).is_none(), "the old address is forgotten");
+}
+
+#[test]
 fn the_narrowest_network_answers() {
     let mut index = Index::default();
     change_index(&mut index, &put(Kind::Network, "wide", json!({"cidr": "10.0.0.0/8"})));

@@ -164,6 +164,21 @@ async fn nocloud_s_files_are_served_by_address_and_by_token() {
 }
 
 #[tokio::test]
+async fn bonds_and_vlans_are_configured_in_both_forms() {
+    let world = World::with_machine("node-1", site::bonded());
+    for (name, path) in [
+        ("bonded_nocloud", "/nocloud/network-config"),
+        ("bonded_openstack", "/openstack/latest/network_data.json"),
+    ] {
+        let answer = world.get(NODE_1, path, None).await;
+        let config: Value = serde_json::from_str(&answer.body).unwrap();
+        insta::assert_snapshot!(name, format!("{config:#}"));
+    }
+    let at_its_vlan = world.get("192.168.99.61", "/metadata/networkConfig", None).await;
+    assert_eq!(at_its_vlan.status, 200, "a machine is known by the address of its VLAN too");
+}
+
+#[tokio::test]
 async fn phoning_home_is_recorded_and_always_needs_a_token() {
     let world = World::new(MetadataIdentity::Address);
     let path = format!("/phone-home?token={}", good());

@@ -174,6 +174,25 @@ fn machines() -> Vec<Arc<Hardware>> {
     all.map(|(name, spec)| named(name, spec)).to_vec()
 }
 
+/// A machine of two interfaces as one, with a VLAN on them, and of a third with a VLAN that asks for a lease.
+pub(crate) fn bonded() -> serde_json::Value {
+    json!({
+        "hostname": "web-1",
+        "interfaces": [
+            {"id": "nic0", "mac": "52:54:00:00:00:01", "network": "lab", "ip": "192.168.99.11", "netboot": true},
+            {"id": "nic1", "mac": "52:54:00:00:00:11"},
+            {"id": "nic2", "mac": "52:54:00:00:00:21"},
+        ],
+        "links": {
+            "bonds": [{"id": "bond0", "interfaces": ["nic1", "nic0"], "mode": "802.3ad"}],
+            "vlans": [
+                {"id": "storage", "link": "bond0", "vlan": 42, "network": "lab", "ip": "192.168.99.61"},
+                {"id": "backup", "link": "nic2", "vlan": 43, "network": "lab"},
+            ],
+        },
+    })
+}
+
 /// A machine of this name.
 pub(crate) fn named(name: &str, spec: serde_json::Value) -> Arc<Hardware> {
     let spec = serde_json::from_value(spec).unwrap();
@@ -201,9 +220,7 @@ impl HardwareSource for Machines {
     async fn find(&self, key: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
         let fits = |hardware: &&Arc<Hardware>| match key {
             HardwareKey::Name(name) => hardware.name == *name,
-            HardwareKey::Ip(ip) => {
-                hardware.spec.interfaces.iter().any(|nic| nic.ip.map(IpAddr::from) == Some(*ip))
-            }
+            HardwareKey::Ip(ip) => hardware.reservations().any(|(_, own)| IpAddr::from(own) == *ip),
             _ => false,
         };
         Ok(self.0.iter().find(fits).cloned())

@@ -62,7 +62,7 @@ const SEED: &str = "/var/lib/cloud/seed/nocloud";
 pub(super) async fn run(metadata: &Metadata) -> Result<String, ActionError> {
     let texts = [
         ("meta-data", meta_data(metadata), 0o644),
-        ("network-config", network_config(&metadata.interfaces)?, 0o644),
+        ("network-config", network_config(metadata)?, 0o644),
         // It holds the phone-home token, and may hold the owner's secrets.
         ("user-data", user_data(metadata)?, 0o600),
     ];

@@ -25,8 +25,16 @@ pub(super) fn meta_data(metadata: &Metadata) -> String {
     format!("{value:#}\n")
 }
 
-/// `network-config`, version 2, interfaces told by their hardware address.
-pub(super) fn network_config(interfaces: &[Interface]) -> Result<String, SeedError> {
+/// `network-config`, version 2: the server's own, which knows bonds, VLANs and routes, else one made of the interfaces.
+pub(super) fn network_config(metadata: &Metadata) -> Result<String, SeedError> {
+    match &metadata.network_config {
+        Some(served) => Ok(format!("{served:#}\n")),
+        None => of_interfaces(&metadata.interfaces),
+    }
+}
+
+/// Of interfaces told by their hardware address.
+fn of_interfaces(interfaces: &[Interface]) -> Result<String, SeedError> {
     let mut ethernets = Map::new();
     for interface in interfaces {
         let mac = mac(interface)?;
@@ -195,7 +203,7 @@ mod tests {
 
     #[test]
     fn interfaces_are_static_by_hardware_address() {
-        let value = yaml(&network_config(&node().interfaces).unwrap());
+        let value = yaml(&network_config(&node()).unwrap());
         assert_eq!(
             value,
             json!({"version": 2, "ethernets": {
@@ -207,11 +215,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_made_of_them_comes_first() {
+        let served = json!({"version": 2, "bonds": {"bond0": {"interfaces": ["nic0", "nic1"]}}});
+        let mut node = node();
+        node.network_config = Some(served.clone());
+        assert_eq!(yaml(&network_config(&node).unwrap()), served);
+    }
+
+    #[test]
     fn an_interface_that_cannot_be_is_refused() {
         let fault = |change: fn(&mut Interface)| {
             let mut interfaces = node().interfaces;
             change(&mut interfaces[0]);
-            network_config(&interfaces).unwrap_err()
+            of_interfaces(&interfaces).unwrap_err()
         };
         assert!(matches!(fault(|nic| nic.prefix = None), SeedError::NoPrefix { .. }));
         assert!(matches!(fault(|nic| nic.prefix = Some(33)), SeedError::Prefix { prefix: 33, .. }));

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
-use super::{Checker, Kind, Spec, network::options, storage, unique::Unique};
+use super::{Checker, Kind, Spec, links, network::options, storage, unique::Unique};
 use crate::{
     document::{Circuit, DhcpMode, Entry, HardwareSpec, Interface, catalog::agent_id, name::host_name_fault},
     mac::MacAddr,
@@ -47,6 +47,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 circuits.claim(checker, entry, &format!("{path}.circuit"), written(circuit));
             }
         }
+        links::check(checker, entry, &spec, &mut ips);
         host(checker, entry, &spec);
         if let Some(agent) = agent_id(&entry.document) {
             agents.claim(checker, entry, "spec.tinkerbell.agentID", agent.to_owned());
@@ -142,7 +143,7 @@ fn host(checker: &mut Checker<'_>, entry: &Entry, spec: &HardwareSpec) {
 }
 
 fn profile(checker: &mut Checker<'_>, entry: &Entry, spec: &HardwareSpec) {
-    for key in ["profile", "interfaces", "identity", "hostname"] {
+    for key in ["profile", "interfaces", "links", "identity", "hostname"] {
         if entry.writes(&["spec", key]) {
             let message = format!("`{key}` is of one machine: write it in a Hardware");
             checker.fault(entry, &format!("spec.{key}"), message);

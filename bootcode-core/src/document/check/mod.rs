@@ -1,6 +1,7 @@
 //! What no document can know alone: references, uniqueness, addresses within networks, and what a Workflow may ask for.
 
 mod hardware;
+mod links;
 mod network;
 mod secret;
 mod storage;

@@ -178,6 +178,44 @@ fn one_switch_port_is_one_interface() {
 }
 
 #[test]
+fn bonds_and_vlans_stand_on_what_is_there() {
+    let links = "
+    - {id: nic1, mac: 02:00:00:00:00:1b}
+  links:
+    bonds: [{id: bond0, interfaces: [nic0, nic1], mode: 802.3ad}]
+    vlans: [{id: storage, link: bond0, vlan: 42, network: other, ip: 10.0.1.11}]";
+    let whole = GOOD.replace("ip: 10.0.0.11}", &format!("ip: 10.0.0.11}}{links}"));
+    let check = |text: &str| {
+        let faults =
+            validate(&[("f.yaml", text)], &[], Origin::Operator, crate::clock::Timestamp::UNIX_EPOCH);
+        faults.map(|_| ()).map_err(|faults| faults.to_string())
+    };
+    assert_eq!(check(&whole), Ok(()));
+    for (good, bad, fault) in [
+        ("[nic0, nic1]", "[nic0, nic2]", "`nic2` is no interface of this machine"),
+        ("[nic0, nic1]", "[nic0, nic0]", "`nic0` is in the bond `bond0` already"),
+        ("[nic0, nic1]", "[]", "a bond needs its interfaces"),
+        ("00:1b}", "00:1b, network: lab, ip: 10.0.0.12}", "a bond has one address"),
+        ("id: bond0,", "id: nic1,", "two interfaces are called `nic1`"),
+        ("id: bond0,", "id: a-name-of-16-byt,", "a name of 1 to 15"),
+        ("id: bond0,", "id: 'bond 0',", "a name of 1 to 15"),
+        ("link: bond0", "link: bond1", "`bond1` is no interface or bond"),
+        ("link: bond0", "link: nic1", "put the VLAN on the bond"),
+        ("vlan: 42", "vlan: 4095", "from 1 to 4094"),
+        ("10.0.1.11}]", "10.0.1.11}, {id: more, link: bond0, vlan: 42}]", "VLAN 42 is on `bond0` already"),
+        ("network: other, ip: 10.0.1.11", "ip: 10.0.1.11", "an `ip` needs its `network`"),
+        ("network: other", "network: others", "others"),
+        ("ip: 10.0.1.11", "ip: 10.0.2.11", "10.0.2.11"),
+        ("network: other, ip: 10.0.1.11", "network: lab, ip: 10.0.0.10", "is taken"),
+        ("mode: 802.3ad", "mode: lacp", "mode"),
+    ] {
+        assert_eq!(whole.matches(good).count(), 1, "{good}");
+        let found = check(&whole.replacen(good, bad, 1)).unwrap_err();
+        assert!(found.contains(fault), "{bad}: {found}");
+    }
+}
+
+#[test]
 fn checking_grows_with_the_fleet_and_not_with_its_square() {
     // 4,000 Networks, each overlapping none, and as many machines that all name a Network that is not there.
     let mut text = String::new();

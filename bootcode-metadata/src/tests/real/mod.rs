@@ -5,6 +5,8 @@
 
 mod machine;
 
+use std::process::Command;
+
 use bootcode_core::{session::Use, timeline::BootEventKind};
 use machine::{Booted, Machine};
 use serde_json::{Value, json};
@@ -170,6 +172,55 @@ fn nocloud_s_data_source_configures_a_machine_from_its_disk() {
 }
 
 #[test]
+fn bonds_and_vlans_are_taken_by_cloud_init_and_netplan() {
+    alone(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let world = World::with_machine("node-1", super::site::bonded());
+        let served = |path| runtime.block_on(world.get("192.168.99.11", path, None)).body;
+        // Names are those that the form can tell: OpenStack's bonds have none, and its VLANs the ones of what they are on.
+        for (kind, path, storage) in [
+            ("yaml", "/nocloud/network-config", "storage"),
+            ("network_data.json", "/openstack/latest/network_data.json", "bond0.42"),
+        ] {
+            let root = converted(kind, &served(path));
+            let read = |name: &str| {
+                let file = root.path().join("run/systemd/network").join(format!("10-netplan-{name}"));
+                std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{kind}: {name}: {error}"))
+            };
+            assert!(read("bond0.netdev").contains("Mode=802.3ad\n"), "{kind}");
+            assert!(read("bond0.netdev").contains("MIIMonitorSec=100ms\n"), "{kind}");
+            assert!(read("bond0.network").contains("Address=192.168.99.11/24\n"), "{kind}");
+            assert!(read("bond0.network").contains("Gateway=192.168.99.1\n"), "{kind}");
+            assert!(read(&format!("{storage}.netdev")).contains("Id=42\n"), "{kind}");
+            let vlan = read(&format!("{storage}.network"));
+            assert!(vlan.contains("Address=192.168.99.61/24\n"), "{kind}: {vlan}");
+            assert!(!vlan.contains("Destination=0.0.0.0/0"), "one default route: {kind}: {vlan}");
+        }
+    });
+}
+
+/// What cloud-init and then netplan make of a network configuration.
+fn converted(kind: &str, config: &str) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("config");
+    std::fs::write(&file, config).unwrap();
+    let mut convert = Command::new("cloud-init");
+    convert.args(["devel", "net-convert", "--kind", kind, "--distro", "debian", "--output-kind", "netplan"]);
+    convert.arg("--network-data").arg(&file).arg("--directory").arg(root.path());
+    for mac in ["nic0,52:54:00:00:00:01", "nic1,52:54:00:00:00:11", "nic2,52:54:00:00:00:21"] {
+        convert.args(["--mac", mac]);
+    }
+    let mut generate = Command::new("netplan");
+    generate.arg("generate").arg("--root-dir").arg(root.path());
+    for mut command in [convert, generate] {
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{command:?}: {}\n{config}", String::from_utf8_lossy(&said));
+    }
+    root
+}
+
+#[test]
 fn ignition_takes_what_is_served() {
     alone(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -191,7 +242,7 @@ fn ignition_takes_what_is_served() {
 fn validate(config: &str) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), config).unwrap();
-    let output = std::process::Command::new("ignition-validate").arg(file.path()).output();
+    let output = Command::new("ignition-validate").arg(file.path()).output();
     let output = output.expect("ignition-validate, of ignition");
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
