@@ -55,3 +55,18 @@ pub const TAG_BYTES: usize = 128;
 /// Blobs whose digest is remembered as verified; past it the oldest knowledge is dropped and checked again.
 #[cfg(feature = "registry")]
 pub const VERIFIED_BLOBS: usize = 4096;
+/// Uploads at once: `skopeo copy` and `docker push` send three to six layers in parallel, so ten operators.
+#[cfg(feature = "registry")]
+pub const UPLOADS: usize = 64;
+/// Bytes of a blob that is pushed: a layer with the largest image of an operating system, and no filled disk by accident.
+#[cfg(feature = "registry")]
+pub const BLOB_BYTES: u64 = 64 << 30;
+/// After which an upload that nobody writes to makes room for another: longer than a client's pause between tries.
+#[cfg(feature = "registry")]
+pub const UPLOAD_IDLE: Duration = Duration::from_secs(15 * 60);
+/// How long the next bytes of an upload may take.
+#[cfg(feature = "registry")]
+pub const UPLOAD_SILENCE: Duration = Duration::from_secs(60);
+/// Bytes of an upload that are written to disk at once, and kept in memory until then.
+#[cfg(feature = "registry")]
+pub const UPLOAD_CHUNK_BYTES: usize = 1 << 20;

@@ -1,35 +1,16 @@
-//! Clients that other people wrote, from Debian's packages `curl`, `tftp-hpa` and `skopeo`.
+//! Clients that other people wrote, from Debian's packages `curl`, `wget`, `tftp-hpa` and `skopeo`.
 //!
 //! With `BOOTCODE_REAL_PEERS=1` a missing one fails its test; without, it is said and passed over.
 #![allow(clippy::unwrap_used)] // outside of #[test] functions; a test may fail
 
 mod common;
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    process::{Command, Output},
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use bootcode_core::{clock::SystemClock, files::Dir, timeline::BootEventKind};
 use bootcode_tftp::TftpServer;
-use common::{Timeline, content};
+use common::{Timeline, content, peers::client};
 use tokio_util::sync::CancellationToken;
-
-/// Runs a client in `directory`; `None` where it is not installed and need not be.
-async fn client(program: &'static str, arguments: &[&str], directory: &Path) -> Option<Output> {
-    let mut command = Command::new("timeout");
-    command.args(["60", program]).args(arguments).current_dir(directory);
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    if output.status.code() == Some(127) {
-        let required = std::env::var("BOOTCODE_REAL_PEERS").is_ok_and(|value| value == "1");
-        assert!(!required, "`{program}` is not installed; `cargo xtask setup` installs it");
-        eprintln!("`{program}` is not installed, not tested");
-        return None;
-    }
-    Some(output)
-}
 
 struct Bed {
     server: SocketAddr,
@@ -96,7 +77,7 @@ async fn tftp_hpa_fetches() {
 
 #[cfg(feature = "http")]
 #[tokio::test(flavor = "multi_thread")]
-async fn curl_fetches_by_http_resumes_and_revalidates() {
+async fn curl_and_wget_fetch_by_http_resume_and_revalidate() {
     let bed = bed().await;
     let source = Arc::new(Dir::new(bed.served.path()).unwrap());
     let router =
@@ -115,6 +96,12 @@ async fn curl_fetches_by_http_resumes_and_revalidates() {
     assert_eq!(client("curl", &first, bed.fetched.path()).await.unwrap().stdout, b"200");
     let again = ["-sSf", "--etag-compare", "tag", "-o", "out", "-w", "%{http_code}", &url];
     assert_eq!(client("curl", &again, bed.fetched.path()).await.unwrap().stdout, b"304");
+    std::fs::write(&out, &content(1_000_003)[..400_000]).unwrap();
+    let Some(output) = client("wget", &["-nv", "-c", "-O", "out", &url], bed.fetched.path()).await else {
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(std::fs::read(&out).unwrap() == content(1_000_003));
 }
 
 #[cfg(feature = "registry")]

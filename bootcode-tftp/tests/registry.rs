@@ -4,52 +4,14 @@
 
 mod common;
 
-use axum::{
-    Router,
-    body::Body,
-    http::{HeaderMap, Request, StatusCode},
-};
+use axum::http::StatusCode;
 use bootcode_core::image::ImageIndex as _;
 use bootcode_tftp::registry::{Digest, Layout, LayoutError, registry_router};
-use common::layout::{MANIFEST, image, index};
-use http_body_util::BodyExt as _;
+use common::{
+    layout::{MANIFEST, image, index},
+    registry::{ask, text},
+};
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
-
-fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap().to_owned()
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    fn code(&self) -> String {
-        let json: Value = serde_json::from_slice(&self.body).unwrap();
-        text(&json["errors"][0], "code")
-    }
-}
-
-async fn ask(router: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let mut request = Request::builder().method(method).uri(path);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-    let (parts, body) = response.into_parts();
-    Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body: body.collect().await.unwrap().to_bytes().to_vec(),
-    }
-}
 
 #[tokio::test]
 async fn an_image_is_pulled_by_tag_then_manifest_then_blobs() {

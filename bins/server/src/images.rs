@@ -1,11 +1,11 @@
-//! The OCI images that machines pull.
+//! The OCI images that machines pull and operators push.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
 use bootcode_core::image::{ImageError, ImageIndex};
-use bootcode_tftp::registry::{Layout, registry_router};
+use bootcode_tftp::registry::{Layout, Writer, push_router, registry_router};
 
 use crate::{
     config::Config,
@@ -17,7 +17,18 @@ pub(crate) struct Images {
     layout: Option<Layout>,
 }
 
-/// Opens the configured layout. A default one that is missing is a warning.
+/// Opens the configured layout to serve it. A default one that is missing is made; where it cannot be, that is a warning.
+pub(crate) fn serve(config: &Config) -> Result<Images, ServerError> {
+    if config.is_default("images")
+        && !config.images.exists()
+        && let Err(error) = Layout::create(&config.images)
+    {
+        tracing::warn!(error = %with_causes(&error), "there is no place for images");
+    }
+    open(config)
+}
+
+/// Opens the configured layout and changes nothing. A default one that is missing is a warning.
 pub(crate) fn open(config: &Config) -> Result<Images, ServerError> {
     match Layout::open(&config.images) {
         Ok(layout) => Ok(Images { layout: Some(layout) }),
@@ -37,8 +48,21 @@ impl Images {
         }
     }
 
-    pub(crate) fn router(self) -> Router {
-        self.layout.map(registry_router).unwrap_or_default()
+    /// Pull, for machines.
+    pub(crate) fn machines(&self) -> Router {
+        self.layout.clone().map(registry_router).unwrap_or_default()
+    }
+
+    /// Pull and push, for operators. Where the layout may only be read, images are served and none can be pushed.
+    pub(crate) fn operators(self) -> Router {
+        let Some(layout) = self.layout else { return Router::new() };
+        match Writer::open(layout.clone()) {
+            Ok(writer) => push_router(Arc::new(writer)),
+            Err(error) => {
+                tracing::warn!(error = %with_causes(&error), "no images can be pushed");
+                registry_router(layout)
+            }
+        }
     }
 }
 

@@ -119,7 +119,7 @@ impl Server {
     /// See [`ServerError`]; all but [`ServerError::Ended`] come before the first packet is answered.
     pub async fn run(self, cancel: CancellationToken) -> Result<(), ServerError> {
         let Self { config, own, policy } = self;
-        let images = images::open(&config)?;
+        let images = images::serve(&config)?;
         let control = Control::open(&config, own, images.index()).await?;
         let (machines, listen) = http::bind_machines(config.http.listen).await?;
         let site = Site {
@@ -166,7 +166,7 @@ impl Server {
         let machine_routes = http::health()
             .merge(worker::router(Arc::clone(&control.engine) as _))
             .merge(metadata(&control, &files, &site))
-            .merge(images.router())
+            .merge(images.machines())
             .merge(bootcode_tftp::http::files_router(
                 Arc::clone(&files.http),
                 Arc::clone(&control.recorder) as _,
@@ -176,8 +176,10 @@ impl Server {
         dhcp.metrics().register(&mut registry);
         registry.register_collector(Box::new(lost));
         tftp.metrics().register(&mut registry);
-        let operator_routes =
-            http::health().merge(metrics::router(registry)).merge(operator_routes(&control, dhcp.preview()));
+        let operator_routes = http::health()
+            .merge(metrics::router(registry))
+            .merge(images.operators())
+            .merge(operator_routes(&control, dhcp.preview()));
 
         let mut tasks = JoinSet::new();
         let mut start = |name: &'static str, task: Task| {

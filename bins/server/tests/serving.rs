@@ -11,6 +11,7 @@ use std::{
     net::{TcpListener, UdpSocket},
 };
 
+use bootcode_tftp::registry::Digest;
 use common::{MACHINE, NETWORK, Place, TEMPLATE, WORKFLOW, machines, on_a_wire, operators, request};
 use nix::sys::signal::Signal;
 
@@ -198,7 +199,7 @@ fn machines_and_operators_get_what_is_theirs() {
             ("/files/%2e%2e/secret", 400, ""),
             ("/files/..%2fsecret", 400, ""),
             ("/files/a.txt%00", 400, ""),
-            ("/files/link", 500, ""),
+            ("/files/link", 404, "there is no file"),
             ("/osie/..%2f..%2fsecret", 400, ""),
             ("/v2/", 200, "{}"),
             ("/v2/none/manifests/v1", 404, "NAME_UNKNOWN"),
@@ -234,10 +235,36 @@ fn machines_and_operators_get_what_is_theirs() {
             assert_eq!(got, status, "POST {path} {headers:?}: {answer}");
             assert!(answer.contains(text), "POST {path}: {answer}");
         }
-        for path in ["/files/a.txt", "/metadata", "/v2/", "/auto.ipxe", "/worker/v1/claim"] {
+        for path in ["/files/a.txt", "/metadata", "/auto.ipxe", "/worker/v1/claim"] {
             assert_eq!(operators(&socket, &request("GET", path, "", "")).0, 404, "{path}");
         }
         assert_eq!(operators(&socket, &request("GET", "/healthz", "", "")).0, 200);
         assert!(server.documents().contains(&"Workflow/install Pending".to_owned()), "nobody moved it");
+    });
+}
+
+#[test]
+fn operators_push_an_image_and_machines_only_pull_it() {
+    on_a_wire(|| {
+        let place = Place::new("interfaces: [br0]\ndata_dir: data\napi: {socket: api.sock}\n");
+        let _server = place.serve(&[]);
+        let socket = place.path("api.sock");
+        let layer = Digest::of(b"layer");
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[],
+            "config":{{"mediaType":"m","digest":"{layer}","size":5}}}}"#
+        );
+        let blob = request("POST", &format!("/v2/tool/blobs/uploads/?digest={layer}"), "", "layer");
+        let tag = request("PUT", "/v2/tool/manifests/v1", "", &manifest);
+        for refused in [&blob, &tag, &request("DELETE", "/v2/tool/manifests/v1", "", "")] {
+            let (status, said) = machines(refused);
+            assert!(status == 405 && said.contains("UNSUPPORTED"), "{status} {said}");
+        }
+        for pushed in [&blob, &tag] {
+            assert_eq!(operators(&socket, pushed).0, 201);
+        }
+        assert_eq!(machines(&request("GET", "/v2/tool/manifests/v1", "", "")), (200, manifest));
+        assert_eq!(machines(&request("GET", &format!("/v2/tool/blobs/{layer}"), "", "")).1, "layer");
+        assert!(place.path("images/oci-layout").exists(), "the default layout was made");
     });
 }

@@ -76,6 +76,7 @@ const TESTS: &[Package] = &[
     package("nmap", "nmap", "asks who serves DHCP"),
     package("crun", "crun", "the worker's container runtime, as OSIE has it"),
     package("curl", "curl", "an independent client of HTTP and TFTP"),
+    package("wget", "wget", "another client of HTTP"),
     package("tftp-hpa", "tftp", "an independent TFTP client"),
     package("skopeo", "skopeo", "an independent client of the image registry"),
     package("fdisk", "/usr/sbin/sfdisk", "MBR and GPT by another's hand"),

@@ -43,8 +43,53 @@ pub enum RegistryError {
         /// What is wrong.
         why: String,
     },
-    /// `UNSUPPORTED`: this registry only gives.
-    #[error("this registry only gives: GET or HEAD")]
+    /// `BLOB_UPLOAD_UNKNOWN`: it ended, was forgotten, or never was.
+    #[error("there is no upload {id}; begin it again")]
+    UploadUnknown {
+        /// What was asked for.
+        id: String,
+    },
+    /// `BLOB_UPLOAD_INVALID`.
+    #[error("the upload cannot go on so: {why}")]
+    UploadInvalid {
+        /// What is wrong.
+        why: String,
+    },
+    /// `BLOB_UPLOAD_INVALID`: a chunk that does not begin where the last one ended.
+    #[error("the chunk begins at {start}, but {len} bytes came so far")]
+    OutOfOrder {
+        /// Where it begins.
+        start: u64,
+        /// What came so far.
+        len: u64,
+    },
+    /// `SIZE_INVALID`.
+    #[error("{what} is larger than {limit} bytes")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// The bound.
+        limit: u64,
+    },
+    /// `MANIFEST_INVALID`.
+    #[error("the manifest is not kept: {why}")]
+    ManifestInvalid {
+        /// What is wrong.
+        why: String,
+    },
+    /// `MANIFEST_BLOB_UNKNOWN`.
+    #[error("the manifest refers to {digest}, which was not pushed; push it first")]
+    ManifestBlobUnknown {
+        /// The digest.
+        digest: String,
+    },
+    /// `TOOMANYREQUESTS`.
+    #[error("too many uploads are under way; try again in a minute")]
+    TooManyUploads,
+    /// `UNSUPPORTED`: this listener only gives, or the method has no meaning here.
+    #[error(
+        "this is not done here; images are pushed on the operators' listener, as by `bootcode image push`"
+    )]
     Unsupported,
     /// No endpoint of the specification.
     #[error("no endpoint of the OCI distribution specification")]
@@ -64,6 +109,12 @@ impl RegistryError {
             Self::ManifestUnknown { .. } => "MANIFEST_UNKNOWN",
             Self::BlobUnknown { .. } => "BLOB_UNKNOWN",
             Self::DigestInvalid { .. } => "DIGEST_INVALID",
+            Self::UploadUnknown { .. } => "BLOB_UPLOAD_UNKNOWN",
+            Self::UploadInvalid { .. } | Self::OutOfOrder { .. } => "BLOB_UPLOAD_INVALID",
+            Self::TooLarge { .. } => "SIZE_INVALID",
+            Self::ManifestInvalid { .. } => "MANIFEST_INVALID",
+            Self::ManifestBlobUnknown { .. } => "MANIFEST_BLOB_UNKNOWN",
+            Self::TooManyUploads => "TOOMANYREQUESTS",
             Self::Unsupported | Self::NoEndpoint => "UNSUPPORTED",
             Self::Broken => "UNKNOWN",
         }
@@ -73,10 +124,18 @@ impl RegistryError {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::NameInvalid { .. } | Self::DigestInvalid { .. } => StatusCode::BAD_REQUEST,
+            Self::NameInvalid { .. }
+            | Self::DigestInvalid { .. }
+            | Self::UploadInvalid { .. }
+            | Self::ManifestInvalid { .. }
+            | Self::ManifestBlobUnknown { .. } => StatusCode::BAD_REQUEST,
+            Self::OutOfOrder { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooManyUploads => StatusCode::TOO_MANY_REQUESTS,
             Self::NameUnknown { .. }
             | Self::ManifestUnknown { .. }
             | Self::BlobUnknown { .. }
+            | Self::UploadUnknown { .. }
             | Self::NoEndpoint => StatusCode::NOT_FOUND,
             Self::Unsupported => StatusCode::METHOD_NOT_ALLOWED,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,

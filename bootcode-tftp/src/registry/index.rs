@@ -30,7 +30,8 @@ pub struct Descriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation that has an image's name.
+pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 impl Index {
     /// The manifest of repository and tag. Where a name appears twice, the last one counts: tools append.

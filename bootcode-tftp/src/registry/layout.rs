@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeSet,
-    io,
+    fmt,
+    fs::File,
+    io::{self, Write as _},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -91,6 +93,21 @@ pub enum LayoutError {
         /// Its content's digest.
         found: Digest,
     },
+    /// There is no room for another name.
+    #[error(
+        "{layout}: index.json would grow past {} bytes; remove names of images from it",
+        limits::MANIFEST_BYTES
+    )]
+    IndexFull {
+        /// The layout's directory.
+        layout: String,
+    },
+}
+
+impl fmt::Debug for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Layout").field(&self.root()).finish()
+    }
 }
 
 impl Layout {
@@ -141,6 +158,67 @@ impl Layout {
     pub async fn blob(&self, digest: &Digest) -> Result<Option<Blob>, LayoutError> {
         let digest = digest.clone();
         self.blocking(move |shared| shared.blob(&digest)).await
+    }
+
+    /// Makes an empty layout in `directory` where there is none, and opens it; blocks for a moment.
+    ///
+    /// # Errors
+    /// It cannot be made; what is there already is no layout of version 1, or cannot be read.
+    pub fn create(directory: impl AsRef<Path>) -> Result<Self, LayoutError> {
+        let directory = directory.as_ref();
+        let make = || {
+            std::fs::create_dir_all(directory)?;
+            // The marker last: what has it has all.
+            for (file, text) in [
+                ("index.json", r#"{"schemaVersion":2,"manifests":[]}"#),
+                ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#),
+            ] {
+                let path = directory.join(file);
+                if !path.exists() {
+                    let mut file = File::create(path)?;
+                    file.write_all(text.as_bytes())?;
+                    file.sync_all()?;
+                }
+            }
+            Ok(())
+        };
+        make().map_err(|source| LayoutError::Io {
+            layout: directory.display().to_string(),
+            file: "the directory".to_owned(),
+            source,
+        })?;
+        Self::open(directory)
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        self.shared.dir.root()
+    }
+
+    /// As [`Layout::blob`]; blocks.
+    pub(super) fn blob_blocking(&self, digest: &Digest) -> Result<Option<Blob>, LayoutError> {
+        self.shared.blob(digest)
+    }
+
+    /// Takes a blob as verified that was hashed while it was written; blocks for a moment.
+    pub(super) fn trust(&self, digest: &Digest) -> Result<(), LayoutError> {
+        if let Some(blob) = self.shared.file(&blob_path(digest))? {
+            self.shared.verified(digest, blob.etag);
+        }
+        Ok(())
+    }
+
+    /// `index.json` as it is on disk; blocks for a moment.
+    pub(super) fn index_bytes(&self) -> Result<Vec<u8>, LayoutError> {
+        let file = "index.json";
+        self.shared.small_file(file)?.map(|(_, bytes)| bytes).ok_or_else(|| self.shared.missing(file))
+    }
+
+    pub(super) fn invalid(&self, file: &str, why: String) -> LayoutError {
+        self.shared.invalid(file, why)
+    }
+
+    pub(super) fn io(&self, file: &str, source: io::Error) -> LayoutError {
+        self.shared.io(file, source)
     }
 
     async fn blocking<T: Send + 'static>(
@@ -243,14 +321,19 @@ impl Shared {
             if found != *digest {
                 return Err(LayoutError::Corrupt { layout: self.layout(), digest: digest.clone(), found });
             }
-            let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-            if verified.len() >= limits::VERIFIED_BLOBS {
-                verified.pop_first();
-            }
-            verified.insert(key);
+            self.verified(digest, key.1);
         }
         // The digest is the stronger tag: it survives a copy of the layout.
         Ok(Some(Blob { etag: digest.to_string(), ..blob }))
+    }
+
+    /// Remembers that this version of a blob's file is what its digest says.
+    fn verified(&self, digest: &Digest, etag: String) {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.len() >= limits::VERIFIED_BLOBS {
+            verified.pop_first();
+        }
+        verified.insert((digest.clone(), etag));
     }
 
     fn hash(&self, file: &str, blob: &Blob) -> Result<Digest, LayoutError> {

@@ -1,17 +1,24 @@
-//! The pull side of the OCI distribution specification 1.1, over an OCI image layout on disk.
+//! The OCI distribution specification 1.1 over an OCI image layout on disk: pull for everybody, push for whom the embedder lets.
 
 mod digest;
 mod error;
 mod index;
 mod layout;
+mod manifest;
+mod push;
 mod reference;
 mod route;
 mod router;
+mod upload;
+mod writer;
 
 pub use digest::{Digest, DigestError};
 pub use error::RegistryError;
 pub use index::{Descriptor, Index};
 pub use layout::{Layout, LayoutError, Manifest};
+pub use manifest::{Content, ManifestError, Referred};
+pub use push::push_router;
 pub use reference::{Reference, is_repository, is_tag};
 pub use route::Route;
 pub use router::registry_router;
+pub use writer::Writer;

@@ -28,6 +28,18 @@ pub enum Route {
         /// The digest.
         digest: Digest,
     },
+    /// `/v2/<name>/blobs/uploads/`.
+    Uploads {
+        /// The repository.
+        name: String,
+    },
+    /// `/v2/<name>/blobs/uploads/<id>`.
+    Upload {
+        /// The repository.
+        name: String,
+        /// Which.
+        id: String,
+    },
 }
 
 impl Route {
@@ -49,7 +61,14 @@ impl Route {
             digest: last.to_owned(),
             why: error.to_string(),
         };
-        if let Some(name) = rest.strip_suffix("/manifests") {
+        if let Some(name) = rest.strip_suffix("/blobs/uploads") {
+            let name = repository(name)?;
+            Ok(if last.is_empty() {
+                Self::Uploads { name }
+            } else {
+                Self::Upload { name, id: last.to_owned() }
+            })
+        } else if let Some(name) = rest.strip_suffix("/manifests") {
             let name = repository(name)?;
             let reference = Reference::parse(last).map_err(digest_invalid)?;
             let reference = reference.ok_or_else(|| RegistryError::ManifestUnknown {
@@ -93,6 +112,8 @@ mod tests {
                 &format!("a/b/manifests/{digest}"),
                 Route::Manifest { name: name(), reference: Reference::Digest(digest.clone()) },
             ),
+            ("a/b/blobs/uploads/", Route::Uploads { name: name() }),
+            ("a/b/blobs/uploads/x", Route::Upload { name: name(), id: "x".to_owned() }),
             (&format!("a/b/blobs/{digest}"), Route::Blob { name: name(), digest: digest.clone() }),
         ] {
             assert_eq!(Route::parse(path), Ok(route), "{path}");
@@ -106,6 +127,7 @@ mod tests {
             ("/manifests/v3", "NAME_INVALID"),
             ("a/manifests/", "MANIFEST_UNKNOWN"),
             ("a/manifests/.v3", "MANIFEST_UNKNOWN"),
+            ("A/blobs/uploads/", "NAME_INVALID"),
             ("a/blobs/v3", "DIGEST_INVALID"),
             ("a/blobs/sha256:..", "DIGEST_INVALID"),
             ("a/manifests/sha512:00", "DIGEST_INVALID"),

@@ -13,7 +13,7 @@ use super::{Layout, LayoutError, Reference, RegistryError, Route};
 use crate::http::respond;
 
 /// `/v2/`: version, `_catalog`, `tags/list`, manifests by tag and digest, blobs with ranges. It only gives; every push is answered
-/// with `UNSUPPORTED`.
+/// with `UNSUPPORTED`; [`push_router`](super::push_router) takes them.
 pub fn registry_router(layout: Layout) -> Router {
     Router::new()
         .route("/v2", any(serve))
@@ -24,8 +24,12 @@ pub fn registry_router(layout: Layout) -> Router {
 
 async fn serve(State(layout): State<Layout>, request: Request) -> Response<Body> {
     let (request, _) = request.into_parts();
-    let path = request.uri.path();
-    let mut response = match answer(&layout, &request).await {
+    finished(request.uri.path(), answer(&layout, &request, Repositories::Tagged).await)
+}
+
+/// An answer, or the error of the specification, with what every answer has.
+pub(super) fn finished(path: &str, result: Result<Response<Body>, RegistryError>) -> Response<Body> {
+    let mut response = match result {
         Ok(response) => response,
         Err(error) => {
             tracing::debug!(path, %error, "registry request refused");
@@ -39,13 +43,32 @@ async fn serve(State(layout): State<Layout>, request: Request) -> Response<Body>
     response
 }
 
-async fn answer(layout: &Layout, request: &Parts) -> Result<Response<Body>, RegistryError> {
+/// Of which repositories something is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repositories {
+    /// Those that have a tag.
+    Tagged,
+    /// Also those whose first tag is still to come.
+    Any,
+}
+
+/// What the path behind `/v2` asks for.
+pub(super) fn route(uri: &Uri) -> Result<Route, RegistryError> {
+    let path = uri.path().strip_prefix("/v2").unwrap_or_default();
+    Route::parse(path.strip_prefix('/').unwrap_or(path))
+}
+
+/// The pull side.
+pub(super) async fn answer(
+    layout: &Layout,
+    request: &Parts,
+    repositories: Repositories,
+) -> Result<Response<Body>, RegistryError> {
     let Parts { method, headers, uri, .. } = request;
     if method != Method::GET && method != Method::HEAD {
         return Err(RegistryError::Unsupported);
     }
-    let path = uri.path().strip_prefix("/v2").unwrap_or_default();
-    match Route::parse(path.strip_prefix('/').unwrap_or(path))? {
+    match route(uri)? {
         Route::Version => Ok(json(method, &serde_json::json!({}))),
         Route::Catalog => {
             let index = layout.index().await.map_err(broken)?;
@@ -62,7 +85,7 @@ async fn answer(layout: &Layout, request: &Parts) -> Result<Response<Body>, Regi
             Ok(linked(json(method, &serde_json::json!({"name": name, "tags": page})), link))
         }
         Route::Manifest { name, reference } => {
-            known(layout, &name).await?;
+            known(layout, &name, repositories).await?;
             let manifest = layout.manifest(&name, &reference).await.map_err(broken)?.ok_or_else(|| {
                 let reference = match &reference {
                     Reference::Tag(tag) => tag.clone(),
@@ -77,17 +100,21 @@ async fn answer(layout: &Layout, request: &Parts) -> Result<Response<Body>, Regi
             Ok(with_digest(respond(method, headers, blob, content_type, None), &digest))
         }
         Route::Blob { name, digest } => {
-            known(layout, &name).await?;
+            known(layout, &name, repositories).await?;
             let blob = layout.blob(&digest).await.map_err(broken)?;
             let blob = blob.ok_or_else(|| RegistryError::BlobUnknown { digest: digest.to_string() })?;
             let content_type = HeaderValue::from_static("application/octet-stream");
             Ok(with_digest(respond(method, headers, blob, content_type, None), digest.as_str()))
         }
+        Route::Uploads { .. } | Route::Upload { .. } => Err(RegistryError::Unsupported),
     }
 }
 
 /// Blobs are shared between repositories, as in every layout; an unknown repository is an error all the same.
-async fn known(layout: &Layout, name: &str) -> Result<(), RegistryError> {
+async fn known(layout: &Layout, name: &str, repositories: Repositories) -> Result<(), RegistryError> {
+    if repositories == Repositories::Any {
+        return Ok(());
+    }
     let index = layout.index().await.map_err(broken)?;
     if index.tags(name).is_empty() {
         Err(RegistryError::NameUnknown { name: name.to_owned() })
@@ -96,7 +123,7 @@ async fn known(layout: &Layout, name: &str) -> Result<(), RegistryError> {
     }
 }
 
-fn broken(error: LayoutError) -> RegistryError {
+pub(super) fn broken(error: LayoutError) -> RegistryError {
     let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
     tracing::error!(%error, cause, "the image layout is broken");
     RegistryError::Broken

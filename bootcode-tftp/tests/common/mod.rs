@@ -3,6 +3,9 @@
 
 #[cfg(feature = "registry")]
 pub mod layout;
+pub mod peers;
+#[cfg(feature = "registry")]
+pub mod registry;
 pub mod tftp;
 
 use std::sync::{Arc, Mutex};
