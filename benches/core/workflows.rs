@@ -9,7 +9,7 @@ use bootcode_core::{
     image::{ImageError, ImageIndex},
     journal::MemoryJournal,
     secret::NoSecrets,
-    session::{BootSessions, Entropy, Sealer},
+    session::{BootSessions, Entropy, Holder, Sealer},
     snapshot::Snapshot,
     store::MemoryStore,
     timeline::{BootEvent, BootRecorder},
@@ -108,7 +108,7 @@ pub(crate) fn claim(table: &mut Table) {
             let (mac, ip) = (fleet::mac(number), fleet::ip(number));
             boots.saw_ack(mac, ip.into(), now);
             let token = boots
-                .boot_token(&fleet::name(number), mac, ip.into(), &sealer, &entropy, now)
+                .boot_token(&Holder::Machine { name: fleet::name(number) }, mac, ip.into(), &sealer, &entropy, now)
                 .expect("a token");
             let session = engine.hello(hello(token, number)).await.expect("a session");
             let start = Instant::now();

@@ -16,6 +16,9 @@ pub const REPORT: &str = "/worker/v1/report";
 pub const HEARTBEAT: &str = "/worker/v1/heartbeat";
 /// Workers: POST [`HookStart`](bootcode_core::workflow::HookStart).
 pub const HOOK: &str = "/worker/v1/hook";
+/// Machines that nobody declared: POST their [`Inventory`](bootcode_core::workflow::Inventory); answers with
+/// [`Standby`](bootcode_core::unknown::Standby).
+pub const INVENTORY: &str = "/worker/v1/inventory";
 /// Workers: POST.
 pub const LOG: &str = "/worker/v1/log";
 

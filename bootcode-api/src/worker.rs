@@ -10,8 +10,9 @@ use axum::{
 };
 use bootcode_core::{
     timeline::Reason,
+    unknown::{InventoryService, Standby},
     workflow::{
-        Claim, Heartbeat, Hello, HookStart, LogChunk, Report, ReportAck, ServiceError, Session,
+        Claim, Heartbeat, Hello, HookStart, Inventory, LogChunk, Report, ReportAck, ServiceError, Session,
         WorkflowService,
     },
 };
@@ -36,6 +37,22 @@ pub fn router(service: Service) -> Router {
         .route(routes::LOG, post(log))
         .layer(DefaultBodyLimit::max(WORKER_BODY_BYTES))
         .with_state(service)
+}
+
+/// The route of machines that nobody declared, with their own token; no other route takes it.
+pub fn inventory_router(service: Arc<dyn InventoryService>) -> Router {
+    Router::new()
+        .route(routes::INVENTORY, post(inventory))
+        .layer(DefaultBodyLimit::max(WORKER_BODY_BYTES))
+        .with_state(service)
+}
+
+async fn inventory(
+    State(service): State<Arc<dyn InventoryService>>,
+    headers: HeaderMap,
+    Body(body): Body<Inventory>,
+) -> Answer<Standby> {
+    answer(service.inventory(bearer(&headers)?, body).await)
 }
 
 async fn hello(State(service): State<Service>, Body(body): Body<Hello>) -> Answer<Session> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     arch::{Arch, ClientArch, Firmware},
     clock::Timestamp,
-    document::{Hardware, LocalBoot, Network, http_uri, nbp},
+    document::{Hardware, LocalBoot, Netboot, Network, UnknownMachines, http_uri, nbp},
     mac::MacAddr,
     source::Work,
     timeline::Reason,
@@ -116,6 +116,8 @@ pub enum BootStep {
 pub enum Script {
     /// Ours, which boots OSIE.
     Osie,
+    /// Ours, which boots OSIE to look at a machine that nobody declared, and for nothing else.
+    Inventory,
     /// `netboot.scriptText` of the machine, which we hand out.
     Declared,
     /// `netboot.script` of the machine or its network, on whatever server.
@@ -127,7 +129,7 @@ pub enum Script {
 /// Whether the disk or OSIE is next depends on the work alone; the stage decides how the asking program is brought there.
 #[must_use]
 pub fn plan_boot(ask: &BootAsk<'_>, _now: Timestamp) -> BootStep {
-    let Some(hardware) = ask.hardware else { return BootStep::Refuse(Reason::UnknownMachine) };
+    let Some(hardware) = ask.hardware else { return undeclared(ask) };
     let Some(interface) = hardware.interface(ask.client.mac) else {
         return BootStep::Refuse(Reason::UnknownMachine);
     };
@@ -144,16 +146,30 @@ pub fn plan_boot(ask: &BootAsk<'_>, _now: Timestamp) -> BootStep {
     }
     match ask.client.stage {
         Stage::Ipxe => script(ask, hardware),
-        Stage::Firmware | Stage::HttpBoot | Stage::RaspberryPi => nbp_step(ask, hardware),
+        Stage::Firmware | Stage::HttpBoot | Stage::RaspberryPi => nbp_step(ask, &hardware.spec.netboot),
     }
+}
+
+/// A machine that nobody declared: OSIE for its inventory where its Network says `unknown: boot`. A script that the Network names is for
+/// its declared machines: whatever that installs, it is not for strangers.
+fn undeclared(ask: &BootAsk<'_>) -> BootStep {
+    if ask.network.is_none_or(|network| network.spec.unknown != UnknownMachines::Boot) {
+        return BootStep::Refuse(Reason::UnknownMachine);
+    }
+    match ask.client.stage {
+        Stage::Ipxe => own_script(ask, Script::Inventory),
+        Stage::Firmware | Stage::HttpBoot | Stage::RaspberryPi => nbp_step(ask, &Netboot::default()),
+    }
+}
+
+fn own_script(ask: &BootAsk<'_>, script: Script) -> BootStep {
+    let base_url = ask.site.base_url(ask.network);
+    BootStep::Script { url: format!("{base_url}/ipxe/script/{}/auto.ipxe", ask.client.mac), script }
 }
 
 fn script(ask: &BootAsk<'_>, hardware: &Hardware) -> BootStep {
     let netboot = &hardware.spec.netboot;
-    let own = |script| {
-        let base_url = ask.site.base_url(ask.network);
-        BootStep::Script { url: format!("{base_url}/ipxe/script/{}/auto.ipxe", ask.client.mac), script }
-    };
+    let own = |script| own_script(ask, script);
     let of_network = || ask.network?.spec.netboot.script.as_ref();
     match (&netboot.script_text, netboot.script.as_ref().or_else(of_network)) {
         (Some(_), _) => own(Script::Declared),
@@ -162,8 +178,7 @@ fn script(ask: &BootAsk<'_>, hardware: &Hardware) -> BootStep {
     }
 }
 
-fn nbp_step(ask: &BootAsk<'_>, hardware: &Hardware) -> BootStep {
-    let netboot = &hardware.spec.netboot;
+fn nbp_step(ask: &BootAsk<'_>, netboot: &Netboot) -> BootStep {
     let of_network = ask.network.map(|network| &network.spec.netboot);
     let Some(arch) = ask.client.arch else { return BootStep::Refuse(Reason::NoNbp) };
     let elsewhere = http_uri(netboot, of_network, arch)
@@ -203,3 +218,6 @@ const fn local_boot(declared: LocalBoot, client: &Client) -> LocalBoot {
         (declared, Stage::Ipxe) => declared,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::arch::Arch;
+
 /// Between two attempts to load OSIE: time to read the line, and soon enough after a server has come back.
 const RETRY_SECONDS: u32 = 10;
 
@@ -30,12 +32,43 @@ pub fn osie(
     again: &str,
     arguments: &[String],
 ) -> Result<String, UnsafeValue> {
-    for word in [base_url, arch, hardware, again].into_iter().chain(arguments.iter().map(String::as_str)) {
+    check_word(arch)?;
+    let begin = format!("echo Bootcode: {hardware} boots OSIE from {base_url}\n");
+    load(&begin, base_url, arch, hardware, again, arguments)
+}
+
+/// The script that starts OSIE on a machine that nobody declared; iPXE itself knows which architecture that is.
+///
+/// # Errors
+/// [`UnsafeValue`] where an argument is no plain word.
+pub fn inventory(
+    base_url: &str,
+    mac: &str,
+    again: &str,
+    arguments: &[String],
+) -> Result<String, UnsafeValue> {
+    let begin = format!(
+        "echo Bootcode: nobody declared {mac}: it boots OSIE from {base_url} for its inventory\n\
+         set osie {}\niseq ${{buildarch}} arm64 && set osie {} ||\n",
+        Arch::X86_64.name(),
+        Arch::Aarch64.name()
+    );
+    load(&begin, base_url, "${osie}", mac, again, arguments)
+}
+
+/// From what is said at first to the boot, and around again.
+fn load(
+    begin: &str,
+    base_url: &str,
+    arch: &str,
+    machine: &str,
+    again: &str,
+    arguments: &[String],
+) -> Result<String, UnsafeValue> {
+    for word in [base_url, machine, again].into_iter().chain(arguments.iter().map(String::as_str)) {
         check_word(word)?;
     }
-    let mut script = String::from("#!ipxe\n");
-    let _ = writeln!(script, "echo Bootcode: {hardware} boots OSIE from {base_url}");
-    let _ = writeln!(script, "imgfree");
+    let mut script = format!("#!ipxe\n{begin}imgfree\n");
     let _ = writeln!(
         script,
         "kernel {base_url}/osie/vmlinuz-{arch} initrd=initramfs-{arch} {} || goto failed",
@@ -45,7 +78,7 @@ pub fn osie(
     let _ = writeln!(script, "boot || goto failed");
     let _ = writeln!(script, ":failed");
     let _ =
-        writeln!(script, "echo Bootcode: OSIE could not be loaded, see the server's timeline of {hardware}");
+        writeln!(script, "echo Bootcode: OSIE could not be loaded, see the server's timeline of {machine}");
     let _ = writeln!(script, "sleep {RETRY_SECONDS}");
     let _ = writeln!(script, "chain --replace {again} || goto failed");
     Ok(script)
@@ -116,6 +149,28 @@ mod tests {
         sleep 10
         chain --replace http://192.168.99.1:7080/ipxe/script/52:54:00:00:00:01/auto.ipxe || goto failed
         ");
+    }
+
+    #[test]
+    fn a_machine_that_nobody_declared_boots_for_its_inventory_what_its_own_architecture_runs() {
+        let again = "http://192.168.99.1:7080/ipxe/script/52:54:00:00:00:01/auto.ipxe";
+        let arguments = ["bootcode.inventory=TOKEN".to_owned()];
+        let script = inventory("http://192.168.99.1:7080", "52:54:00:00:00:01", again, &arguments).unwrap();
+        insta::assert_snapshot!(script, @r"
+        #!ipxe
+        echo Bootcode: nobody declared 52:54:00:00:00:01: it boots OSIE from http://192.168.99.1:7080 for its inventory
+        set osie x86_64
+        iseq ${buildarch} arm64 && set osie aarch64 ||
+        imgfree
+        kernel http://192.168.99.1:7080/osie/vmlinuz-${osie} initrd=initramfs-${osie} bootcode.inventory=TOKEN || goto failed
+        initrd http://192.168.99.1:7080/osie/initramfs-${osie} || goto failed
+        boot || goto failed
+        :failed
+        echo Bootcode: OSIE could not be loaded, see the server's timeline of 52:54:00:00:00:01
+        sleep 10
+        chain --replace http://192.168.99.1:7080/ipxe/script/52:54:00:00:00:01/auto.ipxe || goto failed
+        ");
+        assert!(inventory("http://h", "m", "http://h/s", &["a b".to_owned()]).is_err());
     }
 
     #[test]

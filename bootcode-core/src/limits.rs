@@ -120,6 +120,21 @@ pub const BOOT_URL_BYTES: usize = 255;
 pub const SCRIPT_BYTES: usize = 64 << 10;
 /// Unknown machines that are remembered: a hall that nobody declared. Some KiB each.
 pub const UNKNOWN_MACHINES: usize = 10_000;
+/// Bytes of the inventory of one machine that nobody declared, as JSON: some 200 disks. A worker leaves out what is beyond it.
+pub const UNKNOWN_INVENTORY_BYTES: usize = 128 << 10;
+/// Bytes of all of them: machines of a rack have 1 to 6 KiB each; beyond it whoever has not asked for longest makes room.
+pub const UNKNOWN_INVENTORIES_BYTES: usize = 64 << 20;
+/// Characters of a text in them: models and serial numbers of disks have at most 40, paths some hundred.
+pub const UNKNOWN_TEXT_CHARS: usize = 256;
+/// Inventories that were told and not looked at yet. Who finds no room is told to come again.
+pub const UNKNOWN_INVENTORY_QUEUE: usize = 64;
+/// Seconds in which one machine's inventory is taken once: it does not change while the machine waits.
+pub const UNKNOWN_INVENTORY_S: i64 = 10;
+/// Seconds that a machine which nobody declared may tell its inventory before it has to boot anew: it keeps an address of DHCP that long
+/// without renewing it, and a lease lasts a day unless its Network says otherwise.
+pub const INVENTORY_TOKEN_SECONDS: u64 = 86_400;
+/// Milliseconds between two looks at whether a machine that waits was declared: 10,000 of them are 700 requests a second.
+pub const STANDBY_MS: u64 = 15_000;
 /// Unknown machines that were seen and not looked at yet: a burst of a hall; a flood loses the rest.
 pub const UNKNOWN_QUEUE: usize = 4096;
 /// Seconds between two looks at which unknown machines are to be written or dropped.

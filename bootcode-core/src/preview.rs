@@ -261,6 +261,7 @@ impl PreviewPlan {
         let always = hardware.is_some_and(|hardware| hardware.spec.netboot.always);
         let why = match (step, work) {
             (BootStep::Refuse(reason), _) => reason.to_string(),
+            _ if hardware.is_none() => "nobody declared it, and its Network says unknown: boot".to_owned(),
             (_, Work::Provision { workflow }) => format!("Workflow `{workflow}` has work for it"),
             (_, Work::Wait { workflow, reason }) => format!("Workflow `{workflow}` waits: {reason}"),
             (_, Work::Idle) if always => "netboot.always of its document; no Workflow is open".to_owned(),
@@ -279,6 +280,7 @@ impl PreviewPlan {
 const fn of(script: Script) -> &'static str {
     match script {
         Script::Osie => "which boots OSIE",
+        Script::Inventory => "which boots OSIE for its inventory",
         Script::Declared => "the scriptText of its document",
         Script::Elsewhere => "as a document names it",
     }

@@ -1,25 +1,37 @@
 //! Machines that asked and that no Hardware names: an internal kind, `Unknown/<mac>`, that nobody applies.
 
 #[cfg(feature = "engine")]
+mod inventories;
+mod inventory;
+#[cfg(all(test, feature = "engine"))]
+mod inventory_tests;
+#[cfg(feature = "engine")]
 mod recorder;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 #[cfg(feature = "engine")]
-pub use self::recorder::{UnknownDriver, UnknownLost, UnknownQueue};
-pub use self::table::UnknownTable;
+pub use self::{
+    inventories::Inventories,
+    recorder::{UnknownDriver, UnknownLost, UnknownQueue},
+};
+pub use self::{
+    inventory::{InventoryService, Standby, Told},
+    table::UnknownTable,
+};
 use crate::{
     arch::ClientArch,
     clock::Timestamp,
     document::{API_VERSION, Document, Kind, Metadata, name_fault},
     mac::MacAddr,
     store::Key,
+    workflow::Inventory,
 };
 
 /// The internal kind.
@@ -72,6 +84,9 @@ pub struct Unknown {
     pub last_seen: Timestamp,
     /// How often it asked.
     pub times: u64,
+    /// What OSIE found, where its Network says `unknown: boot`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Arc<Inventory>>,
 }
 
 impl Unknown {
@@ -85,6 +100,27 @@ impl Unknown {
     #[must_use]
     pub fn to_value(&self) -> Value {
         json!(self)
+    }
+
+    /// A machine of which only its inventory is known: its record was lost, or made room.
+    fn told(told: &Told) -> Self {
+        Self {
+            mac: told.mac,
+            archs: Vec::new(),
+            vendor_class: None,
+            user_class: None,
+            guid: None,
+            client_id: None,
+            hostname: None,
+            relay: None,
+            circuit_id: None,
+            remote_id: None,
+            network: told.network.clone(),
+            first_seen: told.at,
+            last_seen: told.at,
+            times: 0,
+            inventory: None,
+        }
     }
 
     /// Takes over what it says now; what a later stage of the same boot leaves out stays as an earlier one told it.
@@ -102,6 +138,7 @@ impl Unknown {
         newer(&mut self.guid, now.guid);
         newer(&mut self.client_id, now.client_id);
         newer(&mut self.hostname, now.hostname);
+        newer(&mut self.inventory, now.inventory);
         // A machine that moved is at its new place only.
         (self.relay, self.circuit_id, self.remote_id) = (now.relay, now.circuit_id, now.remote_id);
         self.network = now.network;

@@ -2,7 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use bootcode_core::timeline::{BootEventKind, Reason};
+use bootcode_core::{
+    document::{DhcpMode, Network, UnknownMachines},
+    timeline::{BootEventKind, Reason},
+};
 
 use crate::{
     boot::Boot,
@@ -12,8 +15,8 @@ use crate::{
     wire::ReplyType,
 };
 
-/// The boot events of one exchange, in order. Of a machine that nobody declared, and of a network where DHCP is off, no more than the
-/// reason for silence is kept.
+/// The boot events of one exchange, in order. Of a network where DHCP is off, and of a machine that nobody declared and that does not boot
+/// for its inventory, no more than the reason for silence is kept.
 #[must_use]
 pub fn events(query: &Query, facts: &Facts<'_>, verdict: &Verdict<Response>) -> Vec<BootEventKind> {
     let mut events = Vec::new();
@@ -22,8 +25,8 @@ pub fn events(query: &Query, facts: &Facts<'_>, verdict: &Verdict<Response>) -> 
         | (Verdict::Ignore(reason @ Reason::DhcpOff), Some(_)) => {
             return vec![BootEventKind::Ignored { reason: *reason }];
         }
-        (_, None) => return events,
-        (_, Some(_)) => events.extend(asked(query)),
+        (_, None) if !boots_undeclared(query, facts) => return events,
+        _ => events.extend(asked(query)),
     }
     match verdict {
         Verdict::Ignore(reason) => events.push(BootEventKind::Ignored { reason: *reason }),
@@ -53,6 +56,14 @@ pub fn events(query: &Query, facts: &Facts<'_>, verdict: &Verdict<Response>) -> 
         }
     }
     events
+}
+
+/// Whether firmware or iPXE asks in a Network that boots machines that nobody declared: their systems ask for as long as they run.
+fn boots_undeclared(query: &Query, facts: &Facts<'_>) -> bool {
+    let boots = |network: &Network| {
+        network.spec.unknown == UnknownMachines::Boot && network.spec.dhcp.mode != DhcpMode::None
+    };
+    facts.network.is_some_and(boots) && query.client.stage().is_some()
 }
 
 fn asked(query: &Query) -> Option<BootEventKind> {

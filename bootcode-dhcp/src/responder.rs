@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use bootcode_core::{
     boot::Site,
     clock::Timestamp,
-    document::{DhcpMode, Hardware, Network},
+    document::{DhcpMode, Hardware, Network, UnknownMachines},
     policy::BootPolicy,
     source::Work,
     timeline::Reason,
@@ -119,7 +119,10 @@ pub fn respond(
         let server = site.address(Some(network));
         let authoritative =
             network.spec.dhcp.mode == DhcpMode::Authoritative && query.rx.port == ServerPort::Dhcp;
-        if facts.hardware.is_none() && !(authoritative && authoritative::admits_unknown(network)) {
+        // A boot answer holds no address, so that it needs no pool: it is given beside another server and on port 4011 too.
+        let admitted = network.spec.unknown == UnknownMachines::Boot
+            || (authoritative && authoritative::admits_unknown(network));
+        if facts.hardware.is_none() && !admitted {
             return Err(Reason::UnknownMachine);
         }
         let boot = crate::boot::boot(query, facts, policy, site, now);

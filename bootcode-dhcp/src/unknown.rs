@@ -40,6 +40,7 @@ pub(crate) fn unknown(query: &Query, network: &Network, now: Timestamp) -> Optio
         first_seen: now,
         last_seen: now,
         times: 1,
+        inventory: None,
     })
 }
 
@@ -160,10 +161,11 @@ mod tests {
             let options: &[(u8, &[u8])] = if kind == 4 { &[(50, &[10, 0, 0, 7])] } else { &[] };
             unknown(&ask(kind, RELAY, options), &network, Timestamp::UNIX_EPOCH).is_some()
         };
-        use UnknownMachines::{Ignore, Pool, Record};
+        use UnknownMachines::{Boot, Ignore, Pool, Record};
         for (kind, mode, recorded) in [
             (1, Record, true),
             (1, Pool, true),
+            (1, Boot, true),
             (1, Ignore, false),
             (3, Record, true),
             (4, Record, false),

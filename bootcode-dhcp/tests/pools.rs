@@ -258,18 +258,20 @@ fn memory() -> Arc<dyn Store> {
 #[test]
 fn an_unknown_machine_gets_an_address_keeps_it_through_its_stages_and_a_restart() {
     on_a_wire(|| {
-        let (world, store) = (pool(UnknownMachines::Pool).with(|world| world.hardware = None), memory());
-        // Firmware, iPXE and the system say who they are in different ways (option 61); each run is a server that was started anew.
-        for args in ["-x 61:00aabbccddeeff", "-C", "-x 61:ff00000001"] {
-            let (got, _) = lease(&world, &store, args);
-            assert_eq!(ip(&got), Some(at(100)), "with `{args}`");
-            assert_eq!(got.unwrap().get("lease").unwrap(), "86400");
+        for unknown in [UnknownMachines::Pool, UnknownMachines::Boot] {
+            let (world, store) = (pool(unknown).with(|world| world.hardware = None), memory());
+            // Firmware, iPXE and the system say who they are in different ways (option 61); each run is a server that was started anew.
+            for args in ["-x 61:00aabbccddeeff", "-C", "-x 61:ff00000001"] {
+                let (got, _) = lease(&world, &store, args);
+                assert_eq!(ip(&got), Some(at(100)), "with `{args}`");
+                assert_eq!(got.unwrap().get("lease").unwrap(), "86400");
+            }
+            let kept = leases(&store);
+            let (only, lease) = kept.first_key_value().unwrap();
+            assert_eq!((kept.len(), *only, lease.mac, lease.state), (1, at(100), MAC, LeaseState::Bound));
+            let left = lease.ends.as_second() - Timestamp::now().as_second();
+            assert!((86_300..=86_400).contains(&left), "{left}");
         }
-        let kept = leases(&store);
-        let (only, lease) = kept.first_key_value().unwrap();
-        assert_eq!((kept.len(), *only, lease.mac, lease.state), (1, at(100), MAC, LeaseState::Bound));
-        let left = lease.ends.as_second() - Timestamp::now().as_second();
-        assert!((86_300..=86_400).contains(&left), "{left}");
     });
 }
 
@@ -296,8 +298,7 @@ fn a_declared_machine_without_an_address_gets_one_of_the_pool_that_nobody_reserv
 #[test]
 fn without_the_word_of_the_network_unknown_machines_get_nothing() {
     on_a_wire(|| {
-        // `boot` is not built; documents cannot say it, other sources of Networks can.
-        for unknown in [UnknownMachines::Record, UnknownMachines::Boot] {
+        for unknown in [UnknownMachines::Record, UnknownMachines::Ignore] {
             let world = pool(unknown).with(|world| world.hardware = None);
             let store = memory();
             assert_eq!(lease(&world, &store, "").0, None);

@@ -107,6 +107,12 @@ async fn store() -> Arc<dyn Store> {
         network("shut", 3, json!({"dhcp": authoritative})),
         network("beside", 4, json!({"dhcp": {"mode": "proxy"}})),
         network("off", 5, json!({})),
+        network(
+            "hall",
+            6,
+            json!({"dhcp": authoritative, "pool": ["10.0.6.100-10.0.6.110"], "unknown": "boot"}),
+        ),
+        network("hall-beside", 7, json!({"dhcp": {"mode": "proxy"}, "unknown": "boot"})),
         hardware(NODE_1, "node-1", "lab", json!({"ip": "10.0.1.11"})),
         hardware(NODE_2, "node-2", "lab", json!({"ip": "10.0.1.12"})),
         hardware(IDLE, "idle", "lab", json!({"ip": "10.0.1.13"})),
@@ -138,7 +144,7 @@ async fn server() -> (DhcpServer, Arc<Recorded>, Arc<dyn Store>) {
     let snapshot = Snapshot::load(&*store).await.unwrap();
     let recorded = Arc::new(Recorded::default());
     let site = Site {
-        addresses: (1..=5).map(|octet| Ipv4Addr::new(10, 0, octet, 1)).collect(),
+        addresses: (1..=7).map(|octet| Ipv4Addr::new(10, 0, octet, 1)).collect(),
         http_port: 7080,
         disk_loader: true,
     };
@@ -258,6 +264,10 @@ async fn pools_unknown_machines_and_modes() {
         ("unknown, of the pool", ask(UNKNOWN, 7, "open"), false),
         ("unknown, recorded", ask(UNKNOWN, 7, "lab"), false),
         ("unknown, ignored", ask(UNKNOWN, 7, "shut"), false),
+        ("unknown, booted", ask(UNKNOWN, 7, "hall"), true),
+        ("unknown, booted, iPXE", ipxe(ask(UNKNOWN, 7, "hall")), true),
+        ("unknown, booted beside another server", ask(UNKNOWN, 7, "hall-beside"), true),
+        ("unknown, booted, an architecture without a file", ask(UNKNOWN, 6, "hall"), false),
         ("beside another server", ask(NODE_1, 7, "beside"), true),
         ("beside another server, no work", ipxe(ask(IDLE, 0, "beside")), false),
         (

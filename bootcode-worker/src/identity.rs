@@ -24,14 +24,29 @@ pub struct Identity {
 }
 
 /// What the command line says to the worker.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelArgs {
     /// `bootcode.server=http://192.168.99.1:7080`.
     pub server: String,
-    /// `bootcode.worker=node-1`.
-    pub worker: String,
-    /// `bootcode.token=`, never shown.
-    pub token: String,
+    /// Who it is.
+    pub who: Who,
+}
+
+/// Who a worker is, and the token that says so, which is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Who {
+    /// A declared machine's: `bootcode.worker=node-1 bootcode.token=`.
+    Machine {
+        /// The Hardware's name.
+        worker: String,
+        /// Opens its session.
+        token: String,
+    },
+    /// One on a machine that nobody declared: `bootcode.inventory=`.
+    Undeclared {
+        /// Takes its inventory, and nothing else.
+        token: String,
+    },
 }
 
 /// Why a worker does not know who it is.
@@ -86,9 +101,12 @@ impl KernelArgs {
                 .filter(|value| !value.is_empty())
         };
         let Some(server) = value("bootcode.server") else { return Ok(None) };
+        if let Some(token) = value("bootcode.inventory") {
+            return Ok(Some(Self { server, who: Who::Undeclared { token } }));
+        }
         let worker = value("bootcode.worker").ok_or(IdentityError::Missing { key: "bootcode.worker" })?;
         let token = value("bootcode.token").ok_or(IdentityError::Missing { key: "bootcode.token" })?;
-        Ok(Some(Self { server, worker, token }))
+        Ok(Some(Self { server, who: Who::Machine { worker, token } }))
     }
 
     /// Of the running kernel.
@@ -173,16 +191,20 @@ fn read(path: &Path, bound: u64) -> Result<String, IdentityError> {
     Ok(text)
 }
 
-impl fmt::Debug for Identity {
+impl fmt::Debug for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("boot_id", &self.boot_id).finish_non_exhaustive()
+        match self {
+            Self::Machine { worker, .. } => {
+                f.debug_struct("Machine").field("worker", worker).finish_non_exhaustive()
+            }
+            Self::Undeclared { .. } => f.debug_struct("Undeclared").finish_non_exhaustive(),
+        }
     }
 }
 
-impl fmt::Debug for KernelArgs {
+impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("KernelArgs");
-        shown.field("server", &self.server).field("worker", &self.worker).finish_non_exhaustive()
+        f.debug_struct("Identity").field("boot_id", &self.boot_id).finish_non_exhaustive()
     }
 }
 
@@ -195,18 +217,24 @@ mod tests {
         let line = "console=ttyS0 bootcode.server=http://old bootcode.server=http://10.0.0.1:7080 \
             bootcode.worker=node-1 bootcode.token=se.cret bootcode.mac=52:54:00:00:00:01\n";
         let args = KernelArgs::parse(line).unwrap().unwrap();
-        assert_eq!(
-            (&*args.server, &*args.worker, &*args.token),
-            ("http://10.0.0.1:7080", "node-1", "se.cret")
-        );
+        let who = Who::Machine { worker: "node-1".to_owned(), token: "se.cret".to_owned() };
+        assert_eq!((&*args.server, args.who == who), ("http://10.0.0.1:7080", true));
         assert!(!format!("{args:?}").contains("se.cret"));
         assert!(KernelArgs::parse("console=ttyS0 xbootcode.server=y").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_machine_that_nobody_declared_has_a_token_and_no_name() {
+        let args = KernelArgs::parse("bootcode.server=http://h bootcode.inventory=se.cret").unwrap().unwrap();
+        assert!(args.who == Who::Undeclared { token: "se.cret".to_owned() });
+        assert!(!format!("{args:?}").contains("se.cret"));
     }
 
     #[test]
     fn a_key_that_is_missing_is_named() {
         for (line, key) in [
             ("bootcode.server=s bootcode.token=t", "bootcode.worker"),
+            ("bootcode.server=s bootcode.inventory=", "bootcode.worker"),
             ("bootcode.server=s bootcode.worker=w bootcode.token=", "bootcode.token"),
         ] {
             assert!(KernelArgs::parse(line).unwrap_err().to_string().contains(key), "{line}");

@@ -43,3 +43,5 @@ pub mod runtime;
 pub mod simulation;
 #[cfg(feature = "agent")]
 pub mod spool;
+#[cfg(feature = "agent")]
+pub mod standby;

@@ -35,6 +35,12 @@ pub const WAIT_SHORTEST: Duration = Duration::from_millis(200);
 pub const WAIT_LONGEST: Duration = Duration::from_secs(300);
 /// How often a machine that stays in OSIE asks whether an operator had its workflow continue.
 pub const STAY: Duration = Duration::from_secs(10);
+/// How long a machine is given to go down before it is told again.
+pub const RESTART: Duration = Duration::from_secs(60);
+/// How long the reason stands on the console before a machine that nobody declared restarts for another token.
+pub const REFUSED: Duration = Duration::from_secs(10);
+/// How often the console repeats what a machine waits for that nobody declared.
+pub const STANDBY_SAID: Duration = Duration::from_secs(300);
 /// Shortest pause between heartbeats, whatever the server says.
 pub const HEARTBEAT_SHORTEST: Duration = Duration::from_secs(1);
 /// How long an `on-failure` or `on-timeout` command may run; the server's grace for an attempt bounds it as well.

@@ -10,7 +10,7 @@ use crate::limits::DNS_SERVERS;
 
 /// The machine's part of the command line, parsed.
 ///
-/// The worker reads `bootcode.token=` itself; here it is only checked to be there, and never kept or printed.
+/// The worker reads `bootcode.token=` and `bootcode.inventory=` itself; here they are only checked to be there, and never kept or printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootArgs {
     /// The card that netbooted: `bootcode.mac=52:54:00:00:00:01`.
@@ -27,8 +27,9 @@ pub struct BootArgs {
     pub mtu: Option<u32>,
     /// The provisioning server: `bootcode.server=http://192.168.99.1:7080`.
     pub server: String,
-    /// The worker's id, which is the machine's name: `bootcode.worker=node-1`.
-    pub worker: String,
+    /// The worker's id, which is the machine's name: `bootcode.worker=node-1`; none on a machine that nobody declared, which has
+    /// `bootcode.inventory=` instead of a name and `bootcode.token=`.
+    pub worker: Option<String>,
 }
 
 /// One key that is missing or has the wrong form.
@@ -69,15 +70,20 @@ impl BootArgs {
         let mac = required(line, &MAC, &mut faults, |value| value.parse().ok());
         let addr = required(line, &ADDR, &mut faults, interface_address);
         let server = required(line, &SERVER, &mut faults, server_url);
-        let worker = required(line, &WORKER, &mut faults, non_empty);
-        let token = required(line, &TOKEN, &mut faults, non_empty);
+        let worker = if value(line, INVENTORY.name).is_some() {
+            required(line, &INVENTORY, &mut faults, non_empty).map(|_| None)
+        } else {
+            let worker = required(line, &WORKER, &mut faults, non_empty);
+            let token = required(line, &TOKEN, &mut faults, non_empty);
+            worker.zip(token).map(|(worker, _)| Some(worker))
+        };
         let gw = optional(line, &GW, &mut faults, |value| value.parse().ok());
         let dns = optional(line, &DNS, &mut faults, resolvers).unwrap_or_default();
         let vlan = optional(line, &VLAN, &mut faults, |value| in_range(value, 1, 4094))
             .and_then(|id| u16::try_from(id).ok());
         let mtu = optional(line, &MTU, &mut faults, |value| in_range(value, 576, 65535));
-        match (mac, addr, server, worker, token) {
-            (Some(mac), Some(addr), Some(server), Some(worker), Some(_)) if faults.is_empty() => {
+        match (mac, addr, server, worker) {
+            (Some(mac), Some(addr), Some(server), Some(worker)) if faults.is_empty() => {
                 Ok(Self { mac, addr, gw, dns, vlan, mtu, server, worker })
             }
             _ => Err(faults),
@@ -151,6 +157,12 @@ const SERVER: Key =
 const WORKER: Key = key("bootcode.worker", "the name of this machine", "node-1");
 const TOKEN: Key =
     Key { name: "bootcode.token", form: "the token of this boot", example: "TOKEN", secret: true };
+const INVENTORY: Key = Key {
+    name: "bootcode.inventory",
+    form: "the token of this boot of a machine that nobody declared",
+    example: "TOKEN",
+    secret: true,
+};
 
 fn value<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let mut values =
@@ -226,7 +238,7 @@ mod tests {
         assert_eq!(args.gw, Some("192.168.99.1".parse().unwrap()));
         assert_eq!(args.dns.len(), 2);
         assert_eq!((args.vlan, args.mtu), (None, None));
-        assert_eq!(args.worker, "node-1");
+        assert_eq!(args.worker.as_deref(), Some("node-1"));
         assert!(!format!("{args:?}").contains("secret-token"));
     }
 
@@ -247,6 +259,7 @@ mod tests {
             ("bootcode.server=192.168.99.1", &["http://"]),
             ("bootcode.worker=", &["bootcode.worker="]),
             ("bootcode.token=", &["bootcode.token=***"]),
+            ("bootcode.inventory=", &["bootcode.inventory=***"]),
         ];
         for (line, expected) in cases {
             let line = if line.is_empty() { String::new() } else { format!("{WHOLE} {line}") };
@@ -256,6 +269,14 @@ mod tests {
                 assert!(fault.to_string().contains(part), "{line}: {fault}");
             }
         }
+    }
+
+    #[test]
+    fn a_machine_that_nobody_declared_has_a_token_and_no_name() {
+        let line = WHOLE.replace("bootcode.worker=node-1 bootcode.token=", "bootcode.inventory=");
+        let args = BootArgs::parse(&line).unwrap();
+        assert_eq!((args.worker.as_deref(), args.mac), (None, Mac([0x52, 0x54, 0, 0, 0, 1])));
+        assert!(!format!("{args:?}").contains("secret-token"));
     }
 
     #[test]

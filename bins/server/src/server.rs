@@ -12,7 +12,7 @@ use bootcode_core::{
     secret::SecretSource,
     source::HardwareSource,
     store::{SqliteStore, Store},
-    unknown::UnknownQueue,
+    unknown::{Inventories, UnknownQueue},
 };
 use bootcode_dhcp::{DhcpConfig, DhcpServer, Sources};
 use bootcode_metadata::MetadataParts;
@@ -130,8 +130,12 @@ impl Server {
         let files =
             files::open(&config, &control, rendered(&control, &site, &policy), autoexec(&control, &site))?;
 
-        let (unknown, unknown_machines) =
-            UnknownQueue::new(Arc::clone(&control.store), Arc::clone(&control.hardware));
+        let (unknown, unknown_machines) = UnknownQueue::new(
+            Arc::clone(&control.store),
+            Arc::clone(&control.hardware),
+            Arc::clone(&control.recorder) as _,
+        );
+        let inventories = inventories(&control, &site, &policy, unknown.clone());
         let lost = metrics::Unknown(unknown.lost());
         let dhcp = DhcpServer::bind(
             DhcpConfig { interfaces: config.interfaces.clone(), site: site.clone(), probe: true },
@@ -165,6 +169,7 @@ impl Server {
 
         let machine_routes = http::health()
             .merge(worker::router(Arc::clone(&control.engine) as _))
+            .merge(worker::inventory_router(Arc::new(inventories)))
             .merge(metadata(&control, &files, &site))
             .merge(images.machines())
             .merge(bootcode_tftp::http::files_router(
@@ -259,6 +264,24 @@ fn rendered(control: &Control, site: &Site, policy: &Arc<dyn BootPolicy>) -> Ren
         recorder: Arc::clone(&control.recorder) as _,
         clock: Arc::clone(&control.clock),
     })
+}
+
+fn inventories(
+    control: &Control,
+    site: &Site,
+    policy: &Arc<dyn BootPolicy>,
+    queue: UnknownQueue,
+) -> Inventories {
+    Inventories {
+        hardware: Arc::clone(&control.hardware),
+        networks: Arc::clone(&control.snapshot) as _,
+        work: Arc::clone(&control.engine) as _,
+        policy: Arc::clone(policy),
+        site: site.clone(),
+        sealer: control.sealer.clone(),
+        queue,
+        clock: Arc::clone(&control.clock),
+    }
 }
 
 fn dhcp_sources(control: &Control, policy: &Arc<dyn BootPolicy>, unknown: UnknownQueue) -> Sources {

@@ -6,21 +6,24 @@ use clap::{Parser, ValueEnum};
 
 /// Runs the actions of this machine's workflow as containers.
 ///
-/// Without --server everything is read from the kernel command line (bootcode.server= bootcode.worker= bootcode.token=),
-/// as in OSIE: then the containers are run by crun, the disks that the workflow did not select are made read-only, and
+/// Without --server everything is read from the kernel command line (bootcode.server= bootcode.worker= bootcode.token=, or
+/// bootcode.server= bootcode.inventory= on a machine that nobody declared), as in OSIE: then the containers are run by crun, the disks that the workflow did not select are made read-only, and
 /// the machine is restarted or powered off at the workflow's end.
 #[derive(Debug, Parser)]
 #[command(name = "bootcode-worker", version)]
 pub(crate) struct Args {
     /// The server for machines, as http://192.168.99.1:7080
-    #[arg(long, requires = "id", requires = "token_file")]
+    #[arg(long, requires = "who")]
     pub(crate) server: Option<String>,
     /// The name of this machine's Hardware document
-    #[arg(long, requires = "server")]
+    #[arg(long, group = "who", requires = "server", requires = "token_file")]
     pub(crate) id: Option<String>,
     /// A file with this worker's token
-    #[arg(long, requires = "server")]
+    #[arg(long, requires = "id")]
     pub(crate) token_file: Option<PathBuf>,
+    /// A file with the token of a machine that nobody declared: its inventory is told, and nothing is run
+    #[arg(long, group = "who", requires = "server")]
+    pub(crate) inventory_token_file: Option<PathBuf>,
     /// What runs the containers [default: docker where it is built in; oci from the kernel command line]
     #[arg(long, value_enum)]
     pub(crate) runtime: Option<Runtime>,

@@ -43,6 +43,11 @@ pub(crate) enum Failure {
     Spool(#[from] SpoolError),
     #[error(transparent)]
     Driver(#[from] DriverError),
+    #[error("cannot take the inventory: {source}")]
+    Inventory {
+        #[source]
+        source: std::io::Error,
+    },
     #[error("cannot take signals: {source}")]
     Signals {
         #[source]
@@ -58,7 +63,7 @@ impl Failure {
             #[cfg(feature = "oci")]
             Self::Url { .. } => USAGE,
             Self::NotBuilt { .. } | Self::Runtime(_) => 69,
-            Self::Signals { .. } | Self::Driver(_) => 71,
+            Self::Signals { .. } | Self::Inventory { .. } | Self::Driver(_) => 71,
             Self::Identity(IdentityError::File { .. } | IdentityError::Empty { .. }) => 66,
             Self::Identity(_) => 78,
             Self::Spool(_) => 74,

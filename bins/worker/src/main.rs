@@ -32,6 +32,10 @@ fn main() -> ExitCode {
         .init();
     match run(args) {
         Ok(Ending::Stopped) => ExitCode::SUCCESS,
+        Ok(ending @ Ending::Restart) => {
+            tracing::info!("{ending}");
+            ExitCode::SUCCESS
+        }
         Ok(ending) => {
             tracing::error!("{ending}");
             ExitCode::from(failure::NOPERM)

@@ -6,11 +6,12 @@ use bootcode_api::{Client, Endpoint};
 use bootcode_worker::{
     agent::Ending,
     driver::{Driver, Parts, Settings},
-    hardware::Roots,
-    identity::{Identity, KernelArgs, read_token},
+    hardware::{Roots, inventory},
+    identity::{Identity, KernelArgs, Who, read_token},
     power::{HostPower, InitPower, MachinePower},
     runtime::ContainerRuntime,
     spool::Spool,
+    standby::stand_by,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -26,17 +27,21 @@ pub(crate) async fn work(args: Args, stop: CancellationToken) -> Result<Ending, 
     if matches!(endpoint, Endpoint::Unix { .. }) {
         return Err(Failure::NotHttp { server: plan.server });
     }
-    tracing::info!("worker {} of {endpoint}", plan.id);
+    let (id, token) = match plan.who.clone() {
+        Who::Machine { worker, token } => (worker, token),
+        Who::Undeclared { token } => return undeclared(endpoint, &token, plan.power, stop).await,
+    };
+    tracing::info!("worker {id} of {endpoint}");
     let runtime = tokio::select! {
         () = stop.cancelled() => return Ok(Ending::Stopped),
-        runtime = runtime(&plan) => runtime?,
+        runtime = runtime(&plan, &id) => runtime?,
     };
     let parts = Parts {
         service: Arc::new(Client::new(endpoint.clone())),
         runtime,
         power: plan.power,
         spool: Spool::open(plan.run_dir.join("spool"))?,
-        identity: Identity::of_this_boot(plan.token, &plan.run_dir)?,
+        identity: Identity::of_this_boot(token, &plan.run_dir)?,
         settings: Settings {
             metadata_url: format!("{endpoint}/metadata"),
             state: plan.state_dir,
@@ -47,11 +52,25 @@ pub(crate) async fn work(args: Args, stop: CancellationToken) -> Result<Ending, 
     Ok(Driver::run(parts, stop).await?)
 }
 
+/// Tells what this machine is, and runs nothing.
+async fn undeclared(
+    endpoint: Endpoint,
+    token: &str,
+    power: Arc<dyn MachinePower>,
+    stop: CancellationToken,
+) -> Result<Ending, Failure> {
+    tracing::info!("nobody declared this machine; its inventory goes to {endpoint}");
+    let roots = Roots::default();
+    let taken = tokio::task::spawn_blocking(move || inventory(&roots)).await;
+    let inventory =
+        taken.map_err(std::io::Error::other).flatten().map_err(|source| Failure::Inventory { source })?;
+    Ok(stand_by(Arc::new(Client::new(endpoint)), token, inventory, power, stop).await)
+}
+
 /// What was asked for, by flags or by the kernel command line.
 struct Plan {
     server: String,
-    id: String,
-    token: String,
+    who: Who,
     runtime: Runtime,
     #[cfg_attr(not(feature = "oci"), allow(dead_code))]
     crun: PathBuf,
@@ -63,11 +82,15 @@ struct Plan {
 
 impl Plan {
     fn of(args: Args) -> Result<Self, Failure> {
-        if let (Some(server), Some(id), Some(token_file)) = (args.server, args.id, args.token_file) {
+        let who = match (args.id, args.token_file, args.inventory_token_file) {
+            (Some(worker), Some(file), _) => Some(Who::Machine { worker, token: read_token(&file)? }),
+            (_, _, Some(file)) => Some(Who::Undeclared { token: read_token(&file)? }),
+            _ => None,
+        };
+        if let (Some(server), Some(who)) = (args.server, who) {
             return Ok(Self {
                 server,
-                id,
-                token: read_token(&token_file)?,
+                who,
                 runtime: args.runtime.unwrap_or(Runtime::ON_A_HOST),
                 crun: args.crun,
                 state_dir: args.state_dir.unwrap_or_else(|| args.run_dir.join("state")),
@@ -79,8 +102,7 @@ impl Plan {
         let boot = KernelArgs::of_this_boot()?.ok_or(Failure::NoServer)?;
         Ok(Self {
             server: boot.server,
-            id: boot.worker,
-            token: boot.token,
+            who: boot.who,
             runtime: args.runtime.unwrap_or(Runtime::Oci),
             crun: args.crun,
             run_dir: args.run_dir,
@@ -92,7 +114,8 @@ impl Plan {
     }
 }
 
-async fn runtime(plan: &Plan) -> Result<Arc<dyn ContainerRuntime>, Failure> {
+#[cfg_attr(not(feature = "docker"), allow(unused_variables))]
+async fn runtime(plan: &Plan, id: &str) -> Result<Arc<dyn ContainerRuntime>, Failure> {
     match plan.runtime {
         #[cfg(feature = "oci")]
         Runtime::Oci => {
@@ -110,7 +133,7 @@ async fn runtime(plan: &Plan) -> Result<Arc<dyn ContainerRuntime>, Failure> {
         Runtime::Docker => {
             use bootcode_worker::runtime::docker::DockerRuntime;
             let registry = plan.server.trim_start_matches("http://").trim_end_matches('/');
-            Ok(Arc::new(DockerRuntime::connect(registry, &plan.id).await?))
+            Ok(Arc::new(DockerRuntime::connect(registry, id).await?))
         }
         #[cfg(not(feature = "docker"))]
         Runtime::Docker => Err(Failure::NotBuilt { name: "docker" }),

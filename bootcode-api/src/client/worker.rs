@@ -1,8 +1,12 @@
 //! `WorkflowService` over HTTP.
 
 use async_trait::async_trait;
-use bootcode_core::workflow::{
-    Claim, Heartbeat, Hello, HookStart, LogChunk, Report, ReportAck, ServiceError, Session, WorkflowService,
+use bootcode_core::{
+    unknown::{InventoryService, Standby},
+    workflow::{
+        Claim, Heartbeat, Hello, HookStart, Inventory, LogChunk, Report, ReportAck, ServiceError, Session,
+        WorkflowService,
+    },
 };
 use hyper::Method;
 use serde::{Serialize, de::DeserializeOwned};
@@ -36,6 +40,13 @@ impl Client {
             ClientError::Problem(problem) => problem.into(),
             other => ServiceError::Unavailable { message: other.to_string() },
         })
+    }
+}
+
+#[async_trait]
+impl InventoryService for Client {
+    async fn inventory(&self, token: &str, inventory: Inventory) -> Result<Standby, ServiceError> {
+        self.post(routes::INVENTORY, Some(token), &inventory).await
     }
 }
 

@@ -169,9 +169,10 @@ pub enum UnknownMachines {
     Ignore,
     /// They are listed, not answered.
     Record,
-    /// They get an address from the pool.
+    /// They are listed, and get an address from the pool where the Network is authoritative.
     Pool,
-    /// They boot OSIE for inventory, never a workflow. Not built yet: documents that say so are refused; write `pool` or `record`.
+    /// They boot OSIE, which tells what they are, and never get a workflow; where the Network is authoritative, with an address from the
+    /// pool, which it then needs.
     Boot,
 }
 

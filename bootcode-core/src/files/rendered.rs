@@ -1,6 +1,9 @@
 //! Files made for the machine that asks: iPXE scripts. `plan_boot` decides, this only writes it down.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 
@@ -13,8 +16,8 @@ use crate::{
     ipxe,
     mac::MacAddr,
     policy::BootPolicy,
-    session::{BootSessions, Entropy, Sealer},
-    source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, WorkSource},
+    session::{BootSessions, Entropy, Holder, Sealer},
+    source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, Work, WorkSource},
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason, Subject},
 };
 
@@ -63,17 +66,14 @@ impl Rendered {
         Self { parts, knows_all_from }
     }
 
-    async fn machine(&self, key: &HardwareKey) -> Result<Arc<Hardware>, Reason> {
-        match self.parts.hardware.find(key).await {
-            Ok(Some(hardware)) => Ok(hardware),
-            Ok(None) => Err(Reason::UnknownMachine),
-            Err(error) => Err(reason(&error)),
-        }
-    }
-
     async fn script(&self, mac: Option<MacAddr>, peer: IpAddr) -> Result<(&'static str, String), Reason> {
         let parts = &self.parts;
-        let hardware = self.machine(&mac.map_or(HardwareKey::Ip(peer), HardwareKey::Mac)).await?;
+        let key = mac.map_or(HardwareKey::Ip(peer), HardwareKey::Mac);
+        let hardware = match (parts.hardware.find(&key).await.map_err(|e| reason(&e))?, mac) {
+            (Some(hardware), _) => hardware,
+            (None, Some(mac)) => return self.inventory_script(mac, peer).await,
+            (None, None) => return Err(Reason::UnknownMachine),
+        };
         let mac = match mac {
             Some(mac) => mac,
             None => hardware.netboot_interface().ok_or(Reason::NetbootOff)?.mac,
@@ -105,7 +105,7 @@ impl Rendered {
                     parts.sessions.saw_after_start(mac, peer, now);
                 }
                 let token = parts.sessions.boot_token(
-                    &hardware.name,
+                    &Holder::Machine { name: hardware.name.clone() },
                     mac,
                     peer,
                     &parts.sealer,
@@ -123,6 +123,39 @@ impl Rendered {
             BootStep::LocalDisk { how: LocalBoot::Sanboot } => Ok(("local-disk", ipxe::sanboot())),
             BootStep::LocalDisk { .. } => Ok(("local-disk", ipxe::exit())),
             BootStep::Refuse(reason) => Err(reason),
+        }
+    }
+
+    /// Of a machine that nobody declared, where its Network wants to know what it is.
+    async fn inventory_script(&self, mac: MacAddr, peer: IpAddr) -> Result<(&'static str, String), Reason> {
+        let (parts, now) = (&self.parts, self.parts.clock.now());
+        let network = parts.networks.network(NetworkKey::Of(peer)).await.map_err(|e| reason(&e))?;
+        let ask = BootAsk {
+            client: Client { mac, arch: None, stage: Stage::Ipxe },
+            hardware: None,
+            network: network.as_deref(),
+            work: &Work::Idle,
+            site: &parts.site,
+        };
+        match (parts.policy.plan(&ask, now), network.as_deref(), peer) {
+            (BootStep::Refuse(reason), ..) => Err(reason),
+            (BootStep::Script { script: Script::Inventory, url }, Some(network), IpAddr::V4(ip)) => {
+                let holder = Holder::Undeclared { network: network.name.clone() };
+                let token =
+                    parts.sessions.boot_token(&holder, mac, peer, &parts.sealer, &parts.entropy, now)?;
+                let base_url = parts.site.base_url(Some(network));
+                let mut arguments = vec![
+                    format!("bootcode.server={base_url}"),
+                    format!("bootcode.inventory={token}"),
+                    format!("bootcode.mac={mac}"),
+                ];
+                arguments.extend(address_arguments(ip, network));
+                let script = ipxe::inventory(&base_url, &mac.to_string(), &url, &arguments)
+                    .map_err(|_| Reason::IllegalRequest)?;
+                Ok(("inventory", script))
+            }
+            // Whatever else a policy of somebody's own says: a stranger is given nothing but that.
+            _ => Err(Reason::UnknownMachine),
         }
     }
 
@@ -170,13 +203,19 @@ fn osie_arguments(
     arguments.push(format!("bootcode.mac={mac}"));
     let ip = hardware.interface(mac).and_then(|interface| interface.ip);
     if let Some((ip, network)) = ip.zip(network) {
-        arguments.push(format!("bootcode.addr={ip}/{}", network.spec.cidr.prefix_len()));
-        arguments.extend(network.spec.mtu.map(|mtu| format!("bootcode.mtu={mtu}")));
-        arguments.extend(network.spec.gateway.map(|gateway| format!("bootcode.gw={gateway}")));
-        let servers: Vec<String> = network.spec.dns.servers.iter().map(ToString::to_string).collect();
-        if !servers.is_empty() {
-            arguments.push(format!("bootcode.dns={}", servers.join(",")));
-        }
+        arguments.extend(address_arguments(ip, network));
+    }
+    arguments
+}
+
+/// The part of it that the card is set up by.
+fn address_arguments(ip: Ipv4Addr, network: &Network) -> Vec<String> {
+    let mut arguments = vec![format!("bootcode.addr={ip}/{}", network.spec.cidr.prefix_len())];
+    arguments.extend(network.spec.mtu.map(|mtu| format!("bootcode.mtu={mtu}")));
+    arguments.extend(network.spec.gateway.map(|gateway| format!("bootcode.gw={gateway}")));
+    let servers: Vec<String> = network.spec.dns.servers.iter().map(ToString::to_string).collect();
+    if !servers.is_empty() {
+        arguments.push(format!("bootcode.dns={}", servers.join(",")));
     }
     arguments
 }

@@ -1,9 +1,9 @@
-//! Which address just did DHCP for which machine, and the boot token it was given.
+//! Which address just did DHCP for which machine, and the token it was given.
 
 use std::{collections::HashMap, net::IpAddr, sync::Mutex, time::Duration};
 
 use super::{Claims, Entropy, Sealer, Use, random_id};
-use crate::{clock::Timestamp, mac::MacAddr, timeline::Reason};
+use crate::{clock::Timestamp, limits::INVENTORY_TOKEN_SECONDS, mac::MacAddr, timeline::Reason};
 
 /// Machines remembered; far more than boot within an hour.
 const MACHINES: usize = 131_072;
@@ -25,7 +25,30 @@ struct Boot {
     /// `None`: another server leases, the first that asks is the machine.
     ip: Option<IpAddr>,
     at: Timestamp,
-    token: Option<(String, Timestamp)>,
+    token: Option<Minted>,
+}
+
+#[derive(Debug)]
+struct Minted {
+    token: String,
+    at: Timestamp,
+    /// What it says, but for what is new each time: whoever was declared meanwhile is given another.
+    holder: Holder,
+}
+
+/// Who is given a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// A declared machine: OSIE runs its workflow.
+    Machine {
+        /// The Hardware's name.
+        name: String,
+    },
+    /// A machine that nobody declared: OSIE tells what it is, and waits.
+    Undeclared {
+        /// The Network that has it boot.
+        network: String,
+    },
 }
 
 impl BootSessions {
@@ -64,13 +87,13 @@ impl BootSessions {
         }
     }
 
-    /// The boot token of the machine `hardware` whose interface is `mac`, for the address `peer`.
+    /// The token that `holder`, whose interface is `mac`, boots OSIE with, for the address `peer`: of [`Use::Boot`] or [`Use::Inventory`].
     ///
     /// # Errors
     /// [`Reason::NoBootSession`] where no DHCP exchange was seen, [`Reason::WrongPeer`] where another address did it.
     pub fn boot_token(
         &self,
-        hardware: &str,
+        holder: &Holder,
         mac: MacAddr,
         peer: IpAddr,
         sealer: &Sealer,
@@ -87,20 +110,28 @@ impl BootSessions {
         }
         // It still holds its address and asks again: a script whose files cannot be loaded comes back for as long as it takes.
         boot.at = now;
-        if let Some((token, minted)) = &boot.token
-            && !passed(*minted, REFETCH, now)
+        if let Some(minted) = &boot.token
+            && minted.holder == *holder
+            && !passed(minted.at, REFETCH, now)
         {
-            return Ok(token.clone());
+            return Ok(minted.token.clone());
         }
-        let token = sealer.seal(&Claims {
-            used_for: Use::Boot,
-            hardware: hardware.to_owned(),
-            id: random_id(entropy),
-            bound: String::new(),
-            expires: now.as_second().saturating_add(BOOT_TOKEN.as_secs().cast_signed()),
-        });
-        boot.token = Some((token.clone(), now));
+        let token = sealer.seal(&holder.claims(mac, random_id(entropy), now));
+        boot.token = Some(Minted { token: token.clone(), at: now, holder: holder.clone() });
         Ok(token)
+    }
+}
+
+impl Holder {
+    fn claims(&self, mac: MacAddr, id: String, now: Timestamp) -> Claims {
+        let (used_for, hardware, bound, seconds) = match self {
+            Self::Machine { name } => (Use::Boot, name.clone(), String::new(), BOOT_TOKEN.as_secs()),
+            Self::Undeclared { network } => {
+                (Use::Inventory, mac.to_string(), network.clone(), INVENTORY_TOKEN_SECONDS)
+            }
+        };
+        let expires = now.as_second().saturating_add(seconds.cast_signed());
+        Claims { used_for, hardware, id, bound, expires }
     }
 }
 
@@ -125,7 +156,8 @@ mod tests {
         let mac = MacAddr([2, 0, 0, 0, 0, 1]);
         let [own, other]: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
         let at = |second| Timestamp::from_second(second).unwrap();
-        let ask = |peer, second| sessions.boot_token("n", mac, peer, &sealer, &entropy, at(second));
+        let declared = Holder::Machine { name: "n".to_owned() };
+        let ask = |peer, second| sessions.boot_token(&declared, mac, peer, &sealer, &entropy, at(second));
 
         assert_eq!(ask(own, 0), Err(Reason::NoBootSession));
         sessions.saw_ack(mac, own, at(0));
@@ -146,5 +178,30 @@ mod tests {
         sessions.saw_discover(mac, at(20_000));
         assert!(ask(other, 20_001).is_ok(), "pinned to the first that asks");
         assert_eq!(ask(own, 20_002), Err(Reason::WrongPeer));
+    }
+
+    #[test]
+    fn a_machine_that_is_declared_between_two_scripts_is_given_another_token() {
+        let (sessions, sealer) = (BootSessions::new(), Sealer::new([1; 32]));
+        let entropy: Entropy = Arc::new(|| [7; 16]);
+        let (mac, peer) = (MacAddr([2, 0, 0, 0, 0, 1]), [10, 0, 0, 1].into());
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let undeclared = Holder::Undeclared { network: "lab".to_owned() };
+        let declared = Holder::Machine { name: "n".to_owned() };
+        let token =
+            |holder, second| sessions.boot_token(holder, mac, peer, &sealer, &entropy, at(second)).unwrap();
+        let open = |token: &str, used_for, second| sealer.open(token, used_for, at(second));
+        sessions.saw_ack(mac, peer, at(0));
+        let first = token(&undeclared, 1);
+        assert_eq!(token(&undeclared, 2), first);
+        let claims = open(&first, Use::Inventory, 1 + 86_400).unwrap();
+        assert_eq!((&*claims.hardware, &*claims.bound), ("02:00:00:00:00:01", "lab"));
+        assert_eq!(open(&first, Use::Inventory, 2 + 86_400), Err(super::super::TokenError::Expired));
+        for other in [Use::Boot, Use::Session, Use::Instance, Use::Imds] {
+            assert_eq!(open(&first, other, 1), Err(super::super::TokenError::WrongUse), "{other:?}");
+        }
+        let second = token(&declared, 3);
+        assert_eq!(open(&second, Use::Boot, 3).unwrap().hardware, "n");
+        assert_eq!(open(&token(&undeclared, 4), Use::Inventory, 4).unwrap().bound, "lab", "and back");
     }
 }

@@ -3,12 +3,13 @@
 //! ```text
 //! DHCPACK (mac, ip) -> BootSessions -> script route mints a boot token -> kernel command line -> worker's hello redeems it with a nonce
 //!                                                                                              -> session token, instance token
+//!             nobody declared it, `unknown: boot` -> script route mints an inventory token -> kernel command line -> its inventory, no more
 //! ```
 
 mod boots;
 mod token;
 
-pub use boots::BootSessions;
+pub use boots::{BootSessions, Holder};
 pub use token::{Claims, Sealer, TokenError, Use};
 
 use std::sync::Arc;

@@ -24,6 +24,8 @@ pub enum Use {
     Instance,
     /// Metadata in EC2's way (IMDSv2).
     Imds,
+    /// Telling the inventory of a machine that nobody declared, and being told when to restart; nothing else.
+    Inventory,
 }
 
 /// What a token says.
@@ -32,13 +34,13 @@ pub struct Claims {
     /// What it is good for.
     #[serde(rename = "u")]
     pub used_for: Use,
-    /// The machine's name.
+    /// The machine's name; of a token for [`Use::Inventory`] its hardware address, which is no name of a document.
     #[serde(rename = "h")]
     pub hardware: String,
     /// Random: tells this token from any other.
     #[serde(rename = "i")]
     pub id: String,
-    /// What it is bound to: the kernel's boot id of a session, the workflow of an action's token.
+    /// What it is bound to: the kernel's boot id of a session, the workflow of an action's token, the Network of an inventory's.
     #[serde(rename = "b", default, skip_serializing_if = "String::is_empty")]
     pub bound: String,
     /// Unix seconds after which it is no longer good.

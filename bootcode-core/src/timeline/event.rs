@@ -95,7 +95,7 @@ pub enum BootEventKind {
     },
     /// An iPXE script was served.
     ScriptServed {
-        /// What the script does: `osie` or `local-disk`.
+        /// What the script does: `osie`, `inventory`, `script` or `local-disk`.
         boots: String,
     },
     /// A request for a script or file was refused.
@@ -129,6 +129,13 @@ pub enum BootEventKind {
     WorkerRefused {
         /// Why.
         reason: Reason,
+    },
+    /// A machine that nobody declared told what it is.
+    InventoryTold {
+        /// How many disks it has.
+        disks: u32,
+        /// SMBIOS system serial number.
+        serial: Option<String>,
     },
     /// An attempt at an action began.
     ActionStarted {
@@ -211,6 +218,7 @@ impl BootEventKind {
             Self::OsieStarted { .. } => "OsieStarted",
             Self::WorkerConnected { .. } => "WorkerConnected",
             Self::WorkerRefused { .. } => "WorkerRefused",
+            Self::InventoryTold { .. } => "InventoryTold",
             Self::ActionStarted { .. } => "ActionStarted",
             Self::ActionSucceeded { .. } => "ActionSucceeded",
             Self::ActionFailed { .. } => "ActionFailed",

@@ -12,17 +12,20 @@ use serde::Deserialize as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{UNKNOWN_KIND, Unknown, UnknownRecorder, UnknownTable};
+use super::{Told, UNKNOWN_KIND, Unknown, UnknownRecorder, UnknownTable};
 use crate::{
-    limits::{UNKNOWN_BATCHES, UNKNOWN_QUEUE, UNKNOWN_WRITE_S},
+    limits::{UNKNOWN_BATCHES, UNKNOWN_INVENTORY_QUEUE, UNKNOWN_QUEUE, UNKNOWN_WRITE_S},
     source::{HardwareKey, HardwareSource},
     store::{Commit, Store, StoreError},
+    timeline::{BootEvent, BootEventKind, BootRecorder, Subject},
+    workflow::ServiceError,
 };
 
 /// Takes what is seen without waiting; what a flood brings beyond its bounds is lost and counted, and machines ask again.
 #[derive(Debug, Clone)]
 pub struct UnknownQueue {
     seen: mpsc::Sender<Unknown>,
+    told: mpsc::Sender<Told>,
     lost: UnknownLost,
 }
 
@@ -61,18 +64,36 @@ impl UnknownRecorder for UnknownQueue {
 /// Keeps the store's unknown machines.
 pub struct UnknownDriver {
     seen: mpsc::Receiver<Unknown>,
+    told: mpsc::Receiver<Told>,
     store: Arc<dyn Store>,
     hardware: Arc<dyn HardwareSource>,
+    recorder: Arc<dyn BootRecorder>,
     lost: UnknownLost,
 }
 
 impl UnknownQueue {
-    /// A queue and what empties it into `store`; whom `hardware` names is dropped there.
+    /// A queue and what empties it into `store`; whom `hardware` names is dropped there, and `recorder` is told of inventories.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, hardware: Arc<dyn HardwareSource>) -> (Self, UnknownDriver) {
+    pub fn new(
+        store: Arc<dyn Store>,
+        hardware: Arc<dyn HardwareSource>,
+        recorder: Arc<dyn BootRecorder>,
+    ) -> (Self, UnknownDriver) {
         let (queue, seen) = mpsc::channel(UNKNOWN_QUEUE);
+        let (inventories, told) = mpsc::channel(UNKNOWN_INVENTORY_QUEUE);
         let lost = UnknownLost::default();
-        (Self { seen: queue, lost: lost.clone() }, UnknownDriver { seen, store, hardware, lost })
+        let driver = UnknownDriver { seen, told, store, hardware, recorder, lost: lost.clone() };
+        (Self { seen: queue, told: inventories, lost }, driver)
+    }
+
+    /// Takes an inventory.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`] where [`UNKNOWN_INVENTORY_QUEUE`] others wait.
+    pub fn told(&self, told: Told) -> Result<(), ServiceError> {
+        self.told.try_send(told).map_err(|_| ServiceError::Unavailable {
+            message: "too many inventories at once; try again".to_owned(),
+        })
     }
 
     /// What is lost to a bound, for whoever counts.
@@ -89,14 +110,16 @@ impl UnknownDriver {
         let mut tick = tokio::time::interval(Duration::from_secs(UNKNOWN_WRITE_S));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let seen = tokio::select! {
+            let (seen, told) = tokio::select! {
                 () = cancel.cancelled() => break,
-                _ = tick.tick() => None,
-                // Before the store was read the queue waits.
-                seen = self.seen.recv(), if table.is_some() => seen,
+                _ = tick.tick() => (None, None),
+                // Before the store was read the queues wait.
+                seen = self.seen.recv(), if table.is_some() => (seen, None),
+                told = self.told.recv(), if table.is_some() => (None, told),
             };
-            match (seen, &mut table) {
-                (Some(machine), Some(table)) => self.saw(table, machine),
+            match ((seen, told), &mut table) {
+                ((Some(machine), _), Some(table)) => self.saw(table, machine),
+                ((_, Some(told)), Some(table)) => self.took(table, told),
                 (_, Some(table)) => self.turn(table).await,
                 (_, none) => match self.read().await {
                     Ok(read) => *none = Some(read),
@@ -109,6 +132,9 @@ impl UnknownDriver {
             while let Ok(machine) = self.seen.try_recv() {
                 self.saw(&mut table, machine);
             }
+            while let Ok(told) = self.told.try_recv() {
+                self.took(&mut table, told);
+            }
             self.turn(&mut table).await;
         }
     }
@@ -116,6 +142,19 @@ impl UnknownDriver {
     fn saw(&self, table: &mut UnknownTable, machine: Unknown) {
         let gone = table.saw(machine);
         self.lost.0.machines.fetch_add(gone, Ordering::Relaxed);
+    }
+
+    fn took(&self, table: &mut UnknownTable, told: Told) {
+        let kind = BootEventKind::InventoryTold {
+            disks: u32::try_from(told.inventory.disks.len()).unwrap_or(u32::MAX),
+            serial: told.inventory.serial.clone(),
+        };
+        let event = BootEvent { at: told.at, subject: Subject::Mac(told.mac), kind };
+        let (is_news, gone) = table.told(told);
+        self.lost.0.machines.fetch_add(gone, Ordering::Relaxed);
+        if is_news {
+            self.recorder.record(event);
+        }
     }
 
     async fn read(&self) -> Result<UnknownTable, StoreError> {

@@ -2,15 +2,21 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::Unknown;
+use super::{Told, Unknown, inventory::bytes};
 use crate::{
     clock::Timestamp,
-    limits::{BATCH_OPERATIONS, UNKNOWN_FRESH_S, UNKNOWN_MACHINES},
+    limits::{
+        BATCH_BYTES, BATCH_OPERATIONS, UNKNOWN_FRESH_S, UNKNOWN_INVENTORIES_BYTES, UNKNOWN_INVENTORY_S,
+        UNKNOWN_MACHINES,
+    },
     mac::MacAddr,
     store::Batch,
 };
 
-/// At most [`UNKNOWN_MACHINES`]; whoever has not asked for longest makes room.
+/// Bytes of a record besides its inventory: some texts of 255 bytes at most, with their names.
+const RECORD_BYTES: usize = 4 << 10;
+
+/// At most [`UNKNOWN_MACHINES`] with [`UNKNOWN_INVENTORIES_BYTES`]; whoever has not asked for longest makes room.
 #[derive(Debug, Default)]
 pub struct UnknownTable {
     machines: HashMap<MacAddr, Known>,
@@ -19,6 +25,8 @@ pub struct UnknownTable {
     changed: BTreeSet<MacAddr>,
     /// In the store, and to be deleted there.
     dropped: BTreeSet<MacAddr>,
+    /// Of all inventories.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -26,6 +34,10 @@ struct Known {
     now: Unknown,
     /// When it was last seen as the store has it; `None` where the store does not know it.
     stored: Option<Timestamp>,
+    /// When its inventory was taken last.
+    told: Option<Timestamp>,
+    /// Of its inventory.
+    bytes: usize,
 }
 
 impl UnknownTable {
@@ -34,8 +46,12 @@ impl UnknownTable {
         let mut table = Self::default();
         for machine in stored {
             let (mac, seen) = (machine.mac, machine.last_seen);
-            if let Some(twice) = table.machines.insert(mac, Known { now: machine, stored: Some(seen) }) {
+            let bytes = machine.inventory.as_ref().map_or(0, bytes);
+            table.bytes += bytes;
+            let known = Known { now: machine, stored: Some(seen), told: None, bytes };
+            if let Some(twice) = table.machines.insert(mac, known) {
                 table.oldest.remove(&(twice.now.last_seen, mac));
+                table.bytes -= twice.bytes;
             }
             table.oldest.insert((seen, mac));
         }
@@ -81,7 +97,7 @@ impl UnknownTable {
                     let mac = machine.mac;
                     // What is to be deleted is still there: a write takes its place.
                     self.dropped.remove(&mac);
-                    self.machines.insert(mac, Known { now: machine, stored: None });
+                    self.machines.insert(mac, Known { now: machine, stored: None, told: None, bytes: 0 });
                     true
                 }
             },
@@ -95,10 +111,37 @@ impl UnknownTable {
         self.make_room()
     }
 
+    /// A machine told its inventory: whether that is news, and how many had to make room.
+    pub fn told(&mut self, told: Told) -> (bool, u64) {
+        let soon = |last: Timestamp| told.at.duration_since(last).as_secs() < UNKNOWN_INVENTORY_S;
+        if self.machines.get(&told.mac).is_some_and(|known| known.told.is_some_and(soon)) {
+            return (false, 0);
+        }
+        let mut now = match self.machines.get(&told.mac) {
+            Some(known) => known.now.clone(),
+            None => Unknown::told(&told),
+        };
+        let (mac, at) = (told.mac, told.at);
+        let is_news = now.inventory.as_ref() != Some(&told.inventory);
+        now.last_seen = now.last_seen.max(at);
+        now.times = 0;
+        if is_news {
+            now.inventory = Some(told.inventory);
+        }
+        let gone = self.saw(now);
+        if let Some(known) = self.machines.get_mut(&mac) {
+            known.told = Some(at);
+            let before = std::mem::replace(&mut known.bytes, known.now.inventory.as_ref().map_or(0, bytes));
+            self.bytes = self.bytes + known.bytes - before;
+        }
+        (is_news, gone + self.make_room())
+    }
+
     /// A Hardware names it now, or there is no room for it.
     pub fn forget(&mut self, mac: MacAddr) {
         let Some(known) = self.machines.remove(&mac) else { return };
         self.oldest.remove(&(known.now.last_seen, mac));
+        self.bytes -= known.bytes;
         self.changed.remove(&mac);
         if known.stored.is_some() {
             self.dropped.insert(mac);
@@ -107,7 +150,7 @@ impl UnknownTable {
 
     fn make_room(&mut self) -> u64 {
         let mut gone = 0;
-        while self.machines.len() > UNKNOWN_MACHINES
+        while (self.machines.len() > UNKNOWN_MACHINES || self.bytes > UNKNOWN_INVENTORIES_BYTES)
             && let Some(&(_, mac)) = self.oldest.first()
         {
             self.forget(mac);
@@ -121,11 +164,16 @@ impl UnknownTable {
     pub fn next_batch(&self) -> Option<Batch> {
         let deletes: Vec<_> =
             self.dropped.iter().take(BATCH_OPERATIONS).map(|mac| Unknown::key(*mac)).collect();
+        let mut left = BATCH_BYTES;
         let puts: Vec<_> = self
             .changed
             .iter()
             .take(BATCH_OPERATIONS - deletes.len())
-            .filter_map(|mac| Some((Unknown::key(*mac), self.machines.get(mac)?.now.to_value())))
+            .filter_map(|mac| self.machines.get(mac))
+            .map_while(|known| {
+                left = left.checked_sub(known.bytes + RECORD_BYTES)?;
+                Some((Unknown::key(known.now.mac), known.now.to_value()))
+            })
             .collect();
         (!deletes.is_empty() || !puts.is_empty()).then(|| Batch { puts, deletes, ..Batch::default() })
     }

@@ -6,10 +6,11 @@ use crate::{
     limits::{BATCH_OPERATIONS, UNKNOWN_MACHINES, UNKNOWN_QUEUE},
     source::{HardwareKey, HardwareSource, SourceError},
     store::{MemoryStore, Store as _},
+    timeline::NoRecorder,
     yaml,
 };
 
-fn machine(number: u32, at_s: i64) -> Unknown {
+pub(super) fn machine(number: u32, at_s: i64) -> Unknown {
     let [_, a, b, c] = number.to_be_bytes();
     let at = Timestamp::from_second(at_s).unwrap();
     Unknown {
@@ -27,6 +28,7 @@ fn machine(number: u32, at_s: i64) -> Unknown {
         first_seen: at,
         last_seen: at,
         times: 1,
+        inventory: None,
     }
 }
 
@@ -108,7 +110,7 @@ impl HardwareSource for Nobody {
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_loses_the_newest_at_once_and_what_it_held_reaches_the_store() {
     let store = Arc::new(MemoryStore::new());
-    let (queue, driver) = UnknownQueue::new(store.clone(), Arc::new(Nobody));
+    let (queue, driver) = UnknownQueue::new(store.clone(), Arc::new(Nobody), Arc::new(NoRecorder));
     let before = tokio::time::Instant::now();
     for number in 0..200_000 {
         queue.saw(machine(number, 0));
@@ -137,7 +139,8 @@ async fn a_full_queue_loses_the_newest_at_once_and_what_it_held_reaches_the_stor
 
 #[tokio::test(start_paused = true)]
 async fn machines_that_make_room_for_others_are_counted() {
-    let (queue, driver) = UnknownQueue::new(Arc::new(MemoryStore::new()), Arc::new(Nobody));
+    let (queue, driver) =
+        UnknownQueue::new(Arc::new(MemoryStore::new()), Arc::new(Nobody), Arc::new(NoRecorder));
     let lost = queue.lost();
     let cancel = tokio_util::sync::CancellationToken::new();
     let running = tokio::spawn(driver.run(cancel.clone()));

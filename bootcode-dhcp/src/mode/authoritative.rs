@@ -20,9 +20,9 @@ use crate::{
     wire::ReplyType,
 };
 
-/// Whether machines that nobody declared get an address here. `boot` is refused in documents, and only records in Networks of other sources.
+/// Whether machines that nobody declared get an address here.
 pub(crate) fn admits_unknown(network: &Network) -> bool {
-    network.spec.unknown == UnknownMachines::Pool
+    matches!(network.spec.unknown, UnknownMachines::Pool | UnknownMachines::Boot)
 }
 
 /// What a client's message wants of the network's pool; `None` where the pool is not for it.

@@ -3,7 +3,7 @@
 use bootcode_core::{
     arch::ClientArch,
     boot::Stage,
-    document::{Network, UnknownMachines},
+    document::{DhcpMode, Network, UnknownMachines},
     preview::PreviewClient,
 };
 
@@ -113,7 +113,10 @@ pub(crate) fn unknown(network: &Network) -> String {
         UnknownMachines::Pool => {
             "unknown: pool; it is listed, and gets an address where the Network is authoritative"
         }
-        UnknownMachines::Boot => "unknown: boot; it is listed",
+        UnknownMachines::Boot if network.spec.dhcp.mode == DhcpMode::Authoritative => {
+            "unknown: boot; it is listed, gets an address of the pool, and boots OSIE for its inventory"
+        }
+        UnknownMachines::Boot => "unknown: boot; it is listed, and boots OSIE for its inventory",
     }
     .to_owned()
 }

@@ -2,9 +2,9 @@
 
 use bootcode_core::{
     arch::Firmware,
-    document::{DhcpMode, LocalBoot},
+    document::{DhcpMode, LocalBoot, UnknownMachines},
 };
-use bootcode_dhcp::code;
+use bootcode_dhcp::{Standing, code};
 
 use crate::{
     DISCOVER, INFORM, OTHER, REQUEST,
@@ -75,6 +75,51 @@ fn clients_beside_another_server_under_proxy() {
         ("an operating system", world, Ask::new(DISCOVER).udhcpc()),
         ("nothing to do: firmware is sent to its disk", idle, Ask::new(DISCOVER).edk2_pxe()),
         ("nothing to do: iPXE leaves by itself", idle, Ask::new(DISCOVER).ipxe_rom()),
+    ]);
+}
+
+#[test]
+fn machines_that_nobody_declared_where_unknown_is_boot() {
+    let undeclared = |mode, unknown| {
+        World::new(mode).idle().with(|world| {
+            let spec = &mut world.network.as_mut().unwrap().spec;
+            spec.unknown = unknown;
+            spec.netboot.script = Some("http://boot.example/install.ipxe".to_owned());
+            world.hardware = None;
+        })
+    };
+    let proxy = &undeclared(DhcpMode::Proxy, UnknownMachines::Boot);
+    let pool = &undeclared(DhcpMode::Authoritative, UnknownMachines::Boot).with(|world| {
+        world.lease = Some(Standing::May { ip: [192, 168, 99, 100].into(), clear: true, leased: None });
+    });
+    let no_pool = &undeclared(DhcpMode::Authoritative, UnknownMachines::Boot);
+    let off = &undeclared(DhcpMode::None, UnknownMachines::Boot);
+    let recorded = &undeclared(DhcpMode::Proxy, UnknownMachines::Record);
+    let addresses_only = &undeclared(DhcpMode::Proxy, UnknownMachines::Pool);
+    let selecting = || Ask::new(REQUEST).selecting(SERVER, [192, 168, 99, 100].into());
+    assert_table!(&[
+        ("authoritative, EDK2 PXE", pool, Ask::new(DISCOVER).edk2_pxe()),
+        ("authoritative, QEMU iPXE ROM: never the Network's own script", pool, selecting().ipxe_rom()),
+        ("authoritative, EDK2 HTTP boot", pool, Ask::new(DISCOVER).edk2_http()),
+        ("authoritative, an operating system gets its address and no file", pool, selecting().udhcpc()),
+        (
+            "authoritative, port 4011",
+            pool,
+            Ask::new(REQUEST).ciaddr(NODE).bios_pxe().via_4011("192.168.99.11:4011")
+        ),
+        ("authoritative without a pool", no_pool, Ask::new(DISCOVER).edk2_pxe()),
+        ("proxy, EDK2 PXE", proxy, Ask::new(DISCOVER).edk2_pxe()),
+        ("proxy, QEMU iPXE ROM", proxy, Ask::new(DISCOVER).ipxe_rom()),
+        (
+            "proxy, the REQUEST to the other server",
+            proxy,
+            Ask::new(REQUEST).selecting(OTHER, NODE).edk2_pxe()
+        ),
+        ("proxy, port 4011", proxy, Ask::new(REQUEST).ciaddr(NODE).bios_pxe().via_4011("192.168.99.11:4011")),
+        ("proxy, an operating system", proxy, Ask::new(DISCOVER).udhcpc()),
+        ("mode none", off, Ask::new(DISCOVER).edk2_pxe()),
+        ("proxy, unknown: record", recorded, Ask::new(DISCOVER).edk2_pxe()),
+        ("proxy, unknown: pool", addresses_only, Ask::new(DISCOVER).edk2_pxe()),
     ]);
 }
 

@@ -93,14 +93,16 @@ async fn who_may_not_is_refused_with_the_reason_in_the_timeline() {
     let expired = token("node-1", Use::Instance, NOW - 1);
     let session = token("node-1", Use::Session, NOW + 60);
     let boot = token("node-1", Use::Boot, NOW + 60);
+    let inventory = token("node-1", Use::Inventory, NOW + 60);
     let gone = token("node-9", Use::Instance, NOW + 60);
-    let cases: [(&str, &str, Option<&str>, u16, Reason); 10] = [
+    let cases: [(&str, &str, Option<&str>, u16, Reason); 11] = [
         ("forged", NODE_1, Some(&forged_token("node-1")), 403, Reason::BadToken),
         ("no token at all", NODE_1, Some("x"), 403, Reason::BadToken),
         ("empty", NODE_1, Some(""), 403, Reason::BadToken),
         ("expired", NODE_1, Some(&expired), 403, Reason::BadToken),
         ("a worker's session", NODE_1, Some(&session), 403, Reason::BadToken),
         ("a boot", NODE_1, Some(&boot), 403, Reason::BadToken),
+        ("an inventory's", NODE_1, Some(&inventory), 403, Reason::BadToken),
         ("stolen by another machine", NODE_2, Some(&good()), 403, Reason::WrongPeer),
         ("a machine that is gone", NODE_1, Some(&gone), 404, Reason::UnknownMachine),
         ("no machine's address", "192.168.99.200", None, 404, Reason::UnknownMachine),

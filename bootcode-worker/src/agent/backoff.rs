@@ -6,7 +6,7 @@ use crate::limits::{BACKOFF_FIRST, BACKOFF_LONGEST};
 
 /// The next pause; doubles up to a bound. Without randomness: a machine has one worker, and machines boot unevenly.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
 }
 
@@ -17,13 +17,13 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    pub(super) fn pause(&mut self) -> Duration {
+    pub(crate) fn pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(BACKOFF_LONGEST);
         pause
     }
 
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }
 }

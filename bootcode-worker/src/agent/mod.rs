@@ -13,7 +13,8 @@ use bootcode_core::workflow::{
     ServiceError, Session,
 };
 
-use self::{attempt::Attempt, backoff::Backoff};
+use self::attempt::Attempt;
+pub(crate) use self::backoff::Backoff;
 use crate::runtime::Finished;
 
 /// Time since the worker started. Machines have no wall time.
@@ -162,6 +163,9 @@ pub enum Ending {
         /// The server's words.
         reason: String,
     },
+    /// There is something else to boot, on a machine that is not ours to restart.
+    #[error("the server has something else for this machine to boot: its owner may restart it")]
+    Restart,
 }
 
 /// The state of one worker. `handle` is told what happened and says what to do.

@@ -53,7 +53,9 @@ fn run() -> Result<std::convert::Infallible, InitError> {
     ));
     let args = read_args(&signals)?;
     // A name makes logs readable; nothing depends on it.
-    let _ = nix::unistd::sethostname(&args.worker);
+    if let Some(worker) = &args.worker {
+        let _ = nix::unistd::sethostname(worker);
+    }
     if args.vlan.is_some() {
         drivers.load_named("8021q")?;
     }

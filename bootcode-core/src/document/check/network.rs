@@ -1,7 +1,7 @@
 //! Networks: their addresses lie inside them, and no two overlap.
 
 use super::{Checker, Spec};
-use crate::document::{AddressRange, DhcpOption, Entry, NetworkSpec, UnknownMachines};
+use crate::document::{AddressRange, DhcpMode, DhcpOption, Entry, NetworkSpec, UnknownMachines};
 
 /// A pool, a reservation and a router need some room; a /30 holds two addresses.
 const LONGEST_PREFIX: u8 = 30;
@@ -38,8 +38,10 @@ fn alone(checker: &mut Checker<'_>, entry: &Entry, spec: &NetworkSpec) {
     if spec.lease.as_secs() < SHORTEST_LEASE {
         checker.fault(entry, "spec.lease", format_args!("a lease runs at least {SHORTEST_LEASE}s"));
     }
-    if spec.unknown == UnknownMachines::Boot {
-        checker.fault(entry, "spec.unknown", "`unknown: boot` is not built yet: write `pool` or `record`");
+    let leases = spec.dhcp.mode == DhcpMode::Authoritative;
+    if spec.unknown == UnknownMachines::Boot && leases && spec.pool.is_empty() {
+        let message = "a machine that nobody declared needs an address to boot from here: give the Network a `pool`, or write `record`";
+        checker.fault(entry, "spec.unknown", message);
     }
     if let Some(mtu) = spec.mtu.filter(|mtu| *mtu < SMALLEST_MTU) {
         let message =

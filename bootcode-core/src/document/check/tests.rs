@@ -90,7 +90,10 @@ fn each_mistake_across_documents_is_one_fault_with_its_place() {
         ("cidr: 10.0.1.0/24", "cidr: 10.0.0.128/25"),
         ("gateway: 10.0.0.1\n", "gateway: 10.0.0.110\n"),
         ("gateway: 10.0.0.1\n", "gateway: 10.0.0.0\n"),
-        ("gateway: 10.0.0.1\n", "gateway: 10.0.0.1\n  unknown: boot\n"),
+        (
+            "spec: {cidr: 10.0.1.0/24}",
+            "spec: {cidr: 10.0.1.0/24, unknown: boot, dhcp: {mode: authoritative}}",
+        ),
         ("10.0.0.100-10.0.0.149", "10.0.0.100-10.0.0.150"),
         ("10.0.0.150-10.0.0.199", "10.0.0.150-10.0.0.255"),
         ("profile: small", "profile: smal"),

@@ -2,16 +2,18 @@ use serde_json::json;
 
 use super::world::{World, hello, is_ours, later, new_workflow, report};
 use crate::{
+    clock::Clock as _,
     document::{Overwrite, WorkflowDocSpec},
     engine::{EngineError, NewWorkflow, log_name},
     journal::Journal as _,
     limits::{CLAIM_SECONDS, SESSION_SECONDS},
+    session::{Claims, Use},
     source::Work,
     store::Store as _,
     timeline::Reason,
     workflow::{
-        Assignment, Claim, Heartbeat, Hold, LogChunk, MachineAction, Outcome, Rejection, ServiceError,
-        WorkflowService as _,
+        Assignment, Claim, Heartbeat, Hold, HookCause, HookStart, LogChunk, MachineAction, Outcome,
+        Rejection, ServiceError, WorkflowService as _,
         fixtures::{action, declared, disk, failed, hardware, spec},
     },
 };
@@ -95,6 +97,41 @@ async fn a_boot_token_is_good_for_one_boot_and_one_nonce() {
     for bad in [unredeemed.as_str(), "", "a.b", &second.token] {
         let refused = engine.hello(hello(bad, "boot-5")).await;
         assert!(matches!(refused, Err(ServiceError::Refused { reason: Reason::BadToken })), "{bad}");
+    }
+}
+
+/// It names the very machine and Network that it could be good for, and opens nothing.
+#[tokio::test]
+async fn the_token_of_a_machine_that_nobody_declared_gets_no_session_and_no_work() {
+    let world = World::new();
+    let engine = world.engine().await;
+    engine.create(&new_workflow("w", spec())).await.unwrap();
+    let session = engine.hello(hello(&world.token(), "boot-1")).await.unwrap();
+    let Claim::Run(assignment) = engine.claim(&session.token).await.unwrap() else { panic!("no work") };
+    for (hardware, bound) in [("node-1", "boot-1"), ("02:00:00:00:00:01", "lab")] {
+        let expires = world.clock.now().as_second() + 60;
+        let (hardware, bound) = (hardware.to_owned(), bound.to_owned());
+        let claims = Claims { used_for: Use::Inventory, hardware, id: "0".repeat(32), bound, expires };
+        let token = world.sealer.seal(&claims);
+        let attempt = assignment.attempt;
+        let (workflow, action) = ("w".to_owned(), "look".to_owned());
+        let hook = HookStart { workflow, index: 0, action, attempt, cause: HookCause::OnFailure };
+        let chunk =
+            LogChunk { workflow: "w".into(), action: "look".into(), attempt, offset: 0, text: "x".into() };
+        let answers = [
+            engine.hello(hello(&token, "boot-1")).await.err(),
+            engine.claim(&token).await.err(),
+            engine.report(&token, report(&assignment, Outcome::Succeeded)).await.err(),
+            engine.heartbeat(&token, "w", attempt).await.err(),
+            engine.hook(&token, hook).await.err(),
+            engine.log(&token, chunk).await.err(),
+        ];
+        for (n, error) in answers.into_iter().enumerate() {
+            assert!(
+                matches!(error, Some(ServiceError::Refused { reason: Reason::BadToken })),
+                "call {n}: {error:?}"
+            );
+        }
     }
 }
 

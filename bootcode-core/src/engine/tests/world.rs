@@ -17,7 +17,7 @@ use crate::{
     image::{ImageError, ImageIndex},
     journal::MemoryJournal,
     secret::{Secret, SecretError, SecretRef, SecretSource},
-    session::{BootSessions, Entropy, Sealer},
+    session::{BootSessions, Entropy, Holder, Sealer},
     source::{HardwareKey, HardwareSource, SourceError},
     store::{Batch, Commit, Entry, Key, MemoryStore, Revision, Store, StoreError, Stored, Watch},
     template::WorkflowSpec,
@@ -183,7 +183,7 @@ pub(super) struct World {
     pub(super) journal: Arc<MemoryJournal>,
     pub(super) secrets: Arc<Secrets>,
     events: Arc<Events>,
-    sealer: Sealer,
+    pub(super) sealer: Sealer,
     entropy: Entropy,
     boots: BootSessions,
 }
@@ -230,7 +230,9 @@ impl World {
         let (mac, ip) = (crate::mac::MacAddr([2, 0, 0, 0, 0, 1]), [10, 0, 0, 1].into());
         let now = crate::clock::Clock::now(&*self.clock);
         self.boots.saw_ack(mac, ip, now);
-        self.boots.boot_token(NODE, mac, ip, &self.sealer, &self.entropy, now).unwrap()
+        self.boots
+            .boot_token(&Holder::Machine { name: NODE.to_owned() }, mac, ip, &self.sealer, &self.entropy, now)
+            .unwrap()
     }
 
     /// The names of the boot events so far, with their state or action.

@@ -3,8 +3,9 @@ use std::{sync::Mutex, time::Duration};
 use super::*;
 use crate::{
     clock::ManualClock,
-    document::HardwareSpec,
+    document::{HardwareSpec, NetworkSpec, UnknownMachines},
     policy::DefaultPolicy,
+    session::Use,
     source::Work,
     timeline::BootEvent,
     workflow::{
@@ -189,4 +190,73 @@ async fn what_a_machine_boots_follows_from_its_workflow_alone() {
     assert_eq!(ask(&run.state, "").await, "local-disk", "installed");
     let again = decide(&run.state, Command::Hold { reason: Hold::RestoredStore }, at(9)).unwrap();
     assert_eq!(again, [], "what has ended is not held");
+}
+
+/// Of a network with this word on strangers, no machine declared.
+fn strangers(unknown: Option<UnknownMachines>) -> Served {
+    struct Nobody(Option<UnknownMachines>);
+
+    #[async_trait]
+    impl HardwareSource for Nobody {
+        async fn find(&self, _: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
+            Ok(None)
+        }
+    }
+
+    #[async_trait]
+    impl NetworkSource for Nobody {
+        async fn network(&self, key: NetworkKey) -> Result<Option<Arc<Network>>, SourceError> {
+            assert!(matches!(key, NetworkKey::Of(OWN | OTHER)));
+            let mut spec = NetworkSpec::new("192.168.99.0/24".parse().unwrap());
+            spec.gateway = Some([192, 168, 99, 254].into());
+            spec.dns.servers = vec![[9, 9, 9, 9].into()];
+            spec.netboot.script = Some("http://boot.example/install.ipxe".to_owned());
+            Ok(self.0.map(|unknown| {
+                Arc::new(Network { name: "lab".into(), spec: NetworkSpec { unknown, ..spec } })
+            }))
+        }
+    }
+
+    let mut served = Served::started();
+    let nobody = Arc::new(Nobody(unknown));
+    served.rendered.parts.hardware = Arc::clone(&nobody) as _;
+    served.rendered.parts.networks = nobody;
+    // Whatever work there were, it is not a stranger's.
+    served.works(provision());
+    served
+}
+
+#[tokio::test]
+async fn a_stranger_gets_a_script_that_asks_for_its_inventory_and_nothing_else() {
+    let served = strangers(Some(UnknownMachines::Boot));
+    assert_eq!(served.ask(OWN).await, Err(Reason::NoBootSession), "nobody did DHCP");
+    served.sessions.saw_ack(MAC, OWN, served.clock.now());
+    assert_eq!(served.ask(OTHER).await, Err(Reason::WrongPeer));
+    let (boots, script) = served.rendered.script(Some(MAC), OWN).await.unwrap();
+    assert_eq!(boots, "inventory");
+    let token = script.split("bootcode.inventory=").nth(1).unwrap().split(' ').next().unwrap();
+    let claims = Sealer::new([1; 32]).open(token, Use::Inventory, served.clock.now()).unwrap();
+    assert_eq!((claims.hardware, claims.bound), (MAC.to_string(), "lab".to_owned()));
+    let kernel = script.lines().find(|line| line.starts_with("kernel ")).unwrap().replace(token, "TOKEN");
+    assert_eq!(
+        kernel,
+        "kernel http://192.168.99.1:7080/osie/vmlinuz-${osie} initrd=initramfs-${osie} \
+         bootcode.server=http://192.168.99.1:7080 bootcode.inventory=TOKEN bootcode.mac=52:54:00:00:00:01 \
+         bootcode.addr=192.168.99.11/24 bootcode.gw=192.168.99.254 bootcode.dns=9.9.9.9 || goto failed"
+    );
+    for part in ["bootcode.worker", "bootcode.token", "boot.example"] {
+        assert!(!script.contains(part), "{script}");
+    }
+    let nobodys = served.rendered.script(None, OWN).await;
+    assert_eq!(nobodys, Err(Reason::UnknownMachine), "an address alone says of no stranger who it is");
+}
+
+#[tokio::test]
+async fn where_its_network_does_not_say_so_a_stranger_is_refused() {
+    use UnknownMachines::{Ignore, Pool, Record};
+    for unknown in [None, Some(Ignore), Some(Record), Some(Pool)] {
+        let served = strangers(unknown);
+        served.sessions.saw_ack(MAC, OWN, served.clock.now());
+        assert_eq!(served.ask(OWN).await, Err(Reason::UnknownMachine), "{unknown:?}");
+    }
 }
