@@ -108,7 +108,14 @@ pub(crate) fn claim(table: &mut Table) {
             let (mac, ip) = (fleet::mac(number), fleet::ip(number));
             boots.saw_ack(mac, ip.into(), now);
             let token = boots
-                .boot_token(&Holder::Machine { name: fleet::name(number) }, mac, ip.into(), &sealer, &entropy, now)
+                .boot_token(
+                    &Holder::Machine { name: fleet::name(number) },
+                    mac,
+                    ip.into(),
+                    &sealer,
+                    &entropy,
+                    now,
+                )
                 .expect("a token");
             let session = engine.hello(hello(token, number)).await.expect("a session");
             let start = Instant::now();

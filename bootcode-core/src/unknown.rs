@@ -3,7 +3,8 @@
 #[cfg(feature = "engine")]
 mod inventories;
 mod inventory;
-#[cfg(all(test, feature = "engine"))]
+#[cfg(feature = "engine")]
+#[cfg(test)]
 mod inventory_tests;
 #[cfg(feature = "engine")]
 mod recorder;

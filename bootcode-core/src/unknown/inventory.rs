@@ -90,7 +90,7 @@ impl Told {
             .saturating_sub(bytes(&Inventory { disks: Vec::new(), ..inventory.clone() }));
         inventory.disks.retain(|disk| {
             // And the comma behind it; once one does not fit, none after it does.
-            left = left.checked_sub(bytes(disk) + 1).unwrap_or(0);
+            left = left.saturating_sub(bytes(disk) + 1);
             left > 0
         });
         Self { mac, network, inventory: Arc::new(inventory), at }
