@@ -4,5 +4,7 @@
 pub const PHONE_HOME_BYTES: usize = 64 << 10;
 /// Characters of an instance id that is kept: ours have at most 65, those of clouds about 20.
 pub const INSTANCE_ID_CHARS: usize = 128;
+/// Bytes of a host key that is kept: one of RSA with 8,192 bits has 1,400 and its comment.
+pub const HOST_KEY_BYTES: usize = 2048;
 /// Seconds that an EC2 session token may live, as EC2 has it: six hours.
 pub const IMDS_TTL: std::ops::RangeInclusive<u32> = 1..=21_600;

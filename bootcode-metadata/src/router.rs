@@ -20,7 +20,7 @@ use crate::{
     limits::PHONE_HOME_BYTES,
     nocloud::{self, SeedFile},
     parts::MetadataParts,
-    phone_home,
+    phone_home::{self, Call},
     refusal::Refusal,
     request::bearer,
 };
@@ -149,7 +149,10 @@ async fn call_home(
     let content_type = headers.get(header::CONTENT_TYPE).cloned();
     let body = Bytes::from_request(request, &()).await.map_err(IntoResponse::into_response)?;
     let content_type = content_type.as_ref().map(header::HeaderValue::as_bytes).unwrap_or_default();
-    let instance_id = phone_home::instance_id(content_type, &body).unwrap_or_default();
-    parts.record(Subject::Hardware(hardware.name.clone()), BootEventKind::PhonedHome { instance_id });
+    let Call { instance_id, host_keys } = phone_home::read(content_type, &body);
+    parts.record(
+        Subject::Hardware(hardware.name.clone()),
+        BootEventKind::PhonedHome { instance_id, host_keys },
+    );
     Ok(StatusCode::OK)
 }

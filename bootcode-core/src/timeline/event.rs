@@ -189,6 +189,9 @@ pub enum BootEventKind {
     PhonedHome {
         /// Its instance id.
         instance_id: String,
+        /// The public SSH host keys that it told, a line each: who logs in can compare them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        host_keys: Vec<String>,
     },
     /// The recorder lost events because its queue was full.
     Dropped {

@@ -187,7 +187,7 @@ async fn phoning_home_is_recorded_and_always_needs_a_token() {
     let json = r#"{"instance_id": "i-node-1"}"#;
     for (kind, body) in [(FORM, "hostname=node-1&instance_id=i%2dnode%2D1"), ("application/json", json)] {
         assert_eq!(world.phone_home(&path, kind, body).await.status, 200, "{kind}");
-        let home = BootEventKind::PhonedHome { instance_id: "i-node-1".into() };
+        let home = BootEventKind::PhonedHome { instance_id: "i-node-1".into(), host_keys: Vec::new() };
         assert_eq!(world.recorded.last(), Some(home), "{kind}");
     }
     for path in ["/phone-home".to_owned(), format!("/phone-home?token={}", forged_token("node-1"))] {

@@ -71,7 +71,9 @@ fn configured(booted: &Booted, world: &World) {
     assert_eq!(booted.wrote("etc/declared"), "as declared\n");
     assert!(booted.said.contains("inet 192.168.99.11/24"), "{}", booted.said);
     assert!(booted.said.contains("default via 192.168.99.1"), "{}", booted.said);
-    assert_eq!(world.recorded.last(), Some(BootEventKind::PhonedHome { instance_id: "i-node-1".into() }));
+    let host_key = booted.wrote("etc/ssh/ssh_host_ed25519_key.pub").trim().to_owned();
+    let home = BootEventKind::PhonedHome { instance_id: "i-node-1".into(), host_keys: vec![host_key] };
+    assert_eq!(world.recorded.last(), Some(home));
 }
 
 /// The reservation is written down, rather than asked of DHCP, and vendor data are read: EC2's data source knows neither.
