@@ -45,6 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         hardware: Arc::clone(&inventory) as _,
         networks: inventory,
         files: Arc::new(Memory::default()),
+        proxies: Arc::new([]),
         site: Site { addresses: vec![Ipv4Addr::LOCALHOST], http_port: address.port(), disk_loader: false },
         secrets: Arc::new(NoSecrets),
         sealer: Sealer::new(key),

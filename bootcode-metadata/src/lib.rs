@@ -13,6 +13,7 @@
 mod clouds;
 mod document;
 pub mod ec2;
+pub mod forwarded;
 pub mod ignition;
 pub mod imds;
 pub mod limits;

@@ -18,6 +18,8 @@ use bootcode_core::{
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason, Subject},
 };
 
+use ipnet::IpNet;
+
 use crate::{
     document::Addresses,
     refusal::Refusal,
@@ -33,6 +35,8 @@ pub struct MetadataParts {
     pub networks: Arc<dyn NetworkSource>,
     /// The server's files, for the size of what is installed.
     pub files: Arc<dyn FileSource>,
+    /// Proxies whose `X-Forwarded-For` says who asks. None: that header is not looked at.
+    pub proxies: Arc<[IpNet]>,
     /// Where machines reach us.
     pub site: Site,
     /// Where user data that is a secret is read.

@@ -7,6 +7,7 @@ use axum::{
     body::{Bytes, HttpBody as _},
     extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, Path, Query, Request, State},
     http::{HeaderMap, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -17,6 +18,7 @@ use serde_json::Value;
 use crate::{
     clouds,
     document::{document, part},
+    forwarded,
     limits::PHONE_HOME_BYTES,
     nocloud::{self, SeedFile},
     parts::MetadataParts,
@@ -28,7 +30,7 @@ use crate::{
 /// `/metadata` and what is in it by path, `/nocloud/..`, `/nocloud/t/<token>/..`, `/phone-home`, EC2's `/latest/..` and dated versions,
 /// `/openstack/..` and `/ignition`. Needs `ConnectInfo<SocketAddr>`.
 pub fn router(parts: MetadataParts) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/metadata", get(metadata))
         .route("/metadata/", get(metadata))
         .route("/metadata/{*path}", get(metadata_part))
@@ -36,8 +38,11 @@ pub fn router(parts: MetadataParts) -> Router {
         .route("/nocloud/t/{token}/{file}", get(nocloud_by_token))
         .route("/phone-home", post(call_home))
         .merge(clouds::router())
-        .layer(DefaultBodyLimit::max(PHONE_HOME_BYTES))
-        .with_state(parts)
+        .layer(DefaultBodyLimit::max(PHONE_HOME_BYTES));
+    if parts.proxies.is_empty() {
+        return router.with_state(parts);
+    }
+    router.layer(middleware::from_fn_with_state(parts.clone(), forwarded::see_through)).with_state(parts)
 }
 
 /// Answers differ from machine to machine at one URL, and some hold tokens: no proxy may keep them.

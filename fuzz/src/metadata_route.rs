@@ -75,6 +75,7 @@ fn parts() -> MetadataParts {
         hardware: Arc::clone(&site) as _,
         networks: site,
         files: Arc::new(Memory::default()),
+        proxies: Arc::new([]),
         site: Site { addresses: vec![Ipv4Addr::new(10, 0, 0, 254)], http_port: 7080, disk_loader: false },
         secrets: Arc::new(NoSecrets),
         sealer: Sealer::new(KEY),

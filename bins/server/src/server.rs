@@ -17,6 +17,7 @@ use bootcode_core::{
 use bootcode_dhcp::{DhcpConfig, DhcpServer, Sources};
 use bootcode_metadata::MetadataParts;
 use bootcode_tftp::tftp::TftpServer;
+use ipnet::IpNet;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -170,7 +171,7 @@ impl Server {
         let machine_routes = http::health()
             .merge(worker::router(Arc::clone(&control.engine) as _))
             .merge(worker::inventory_router(Arc::new(inventories)))
-            .merge(metadata(&control, &files, &site))
+            .merge(metadata(&control, &files, &site, &config.http.trusted_proxies))
             .merge(images.machines())
             .merge(bootcode_tftp::http::files_router(
                 Arc::clone(&files.http),
@@ -298,12 +299,13 @@ fn dhcp_sources(control: &Control, policy: &Arc<dyn BootPolicy>, unknown: Unknow
     }
 }
 
-fn metadata(control: &Control, files: &files::MachineFiles, site: &Site) -> Router {
+fn metadata(control: &Control, files: &files::MachineFiles, site: &Site, proxies: &[IpNet]) -> Router {
     bootcode_metadata::router(MetadataParts {
         secrets: Arc::clone(&control.secrets),
         hardware: Arc::clone(&control.hardware),
         networks: Arc::clone(&control.snapshot) as _,
         files: Arc::clone(&files.files),
+        proxies: proxies.into(),
         site: site.clone(),
         sealer: control.sealer.clone(),
         entropy: Arc::clone(&control.entropy),

@@ -63,6 +63,24 @@ async fn the_document_is_served_by_path_too() {
 }
 
 #[tokio::test]
+async fn a_declared_proxy_says_who_asks_and_nobody_else_does() {
+    let world = World::new(MetadataIdentity::Address);
+    let ask = async |peer: &str, path: &str, forwarded: &str| {
+        let request = axum::http::Request::get(path).header("x-forwarded-for", forwarded);
+        let answer = world.send(peer, request, "").await;
+        (answer.status.as_u16(), answer.body.trim_end().to_owned())
+    };
+    let path = "/metadata/hostname";
+    assert_eq!(ask("10.0.0.9", path, NODE_2).await, (200, "node-2".into()));
+    assert_eq!(ask("10.0.0.9", "/latest/meta-data/hostname", NODE_2).await, (200, "node-2".into()));
+    assert_eq!(ask("10.0.0.9", path, &format!("{NODE_2}, {NODE_1}")).await, (200, "node-1".into()));
+    assert_eq!(ask(NODE_1, path, NODE_2).await, (200, "node-1".into()), "a machine is no proxy");
+    assert_eq!(ask("10.0.0.8", path, NODE_2).await.0, 404, "nor is a stranger");
+    assert_eq!(ask("10.0.0.9", path, "nobody").await.0, 403);
+    assert_eq!(world.recorded.last_refusal(), Some(Reason::WrongPeer));
+}
+
+#[tokio::test]
 async fn a_token_earns_a_phone_home_that_lives_no_longer_than_itself() {
     let world = World::new(MetadataIdentity::Token);
     let answer = world.get("10.0.0.1", "/metadata", Some(&good())).await;

@@ -24,6 +24,7 @@ use bootcode_core::{
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason},
 };
 use http_body_util::BodyExt as _;
+use ipnet::IpNet;
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -69,6 +70,7 @@ impl World {
             hardware,
             networks: Arc::new(OneNetwork(Arc::new(network))),
             files: Arc::new(Memory::default().with("debian 12.tar.zst", vec![0; 1234])),
+            proxies: Arc::new([IpNet::from(IpAddr::from([10, 0, 0, 9]))]),
             site: Site {
                 addresses: vec![Ipv4Addr::new(192, 168, 99, 1)],
                 http_port: 7080,

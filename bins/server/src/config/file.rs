@@ -8,6 +8,7 @@ use std::{
 };
 
 use bootcode_core::limits;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -93,11 +94,14 @@ pub struct Tftp {
 }
 
 /// Machines' HTTP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Http {
     /// The address and port.
     pub listen: SocketAddr,
+    /// Proxies of metadata, by their networks: what these write into `X-Forwarded-For` says which machine asks.
+    #[serde(rename = "trustedProxies", skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// Operators' API.
@@ -155,7 +159,7 @@ impl Default for Tftp {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([0, 0, 0, 0], 7080)) }
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 7080)), trusted_proxies: Vec::new() }
     }
 }
 

@@ -115,6 +115,16 @@ mod tests {
     }
 
     #[test]
+    fn proxies_are_networks() {
+        let config =
+            read(&format!("{FILE}http: {{trustedProxies: [10.0.0.9/32, \"fd00::/64\"]}}\n"), &[]).unwrap();
+        assert_eq!(config.http.trusted_proxies.len(), 2);
+        assert_eq!(config.http.listen.port(), 7080);
+        let error = read(&format!("{FILE}http: {{trustedProxies: [10.0.0.9]}}\n"), &[]).unwrap_err();
+        assert!(error.to_string().contains("4:"), "{error}");
+    }
+
+    #[test]
     fn overrides_win_in_their_order() {
         let config = read(FILE, &["store=memory", "http.listen=127.0.0.1:80", "store=sqlite"]).unwrap();
         assert_eq!(config.store, StoreKind::Sqlite);
