@@ -1,6 +1,10 @@
 //! The JSON document at `/metadata`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use bootcode_core::{
     document::{Hardware, Network},
@@ -79,6 +83,16 @@ pub fn part<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
         value => value.get(key),
     })?;
     Some(found).filter(|value| !value.is_null())
+}
+
+/// Names what a document says: another one says something else. Its phone-home does not count, for its token is another each time.
+#[must_use]
+pub fn revision(document: &Value) -> String {
+    let mut hasher = DefaultHasher::new();
+    for (key, value) in document.as_object().into_iter().flatten().filter(|(key, _)| *key != "phoneHome") {
+        (key, value).hash(&mut hasher);
+    }
+    format!("{:016x}", hasher.finish())
 }
 
 /// A URL stays; a name is one of the server's files, its bytes encoded where a path cannot hold them (RFC 3986 3.3).

@@ -28,7 +28,7 @@ mod router;
 #[cfg(test)]
 mod tests;
 
-pub use document::{Addresses, document, part};
+pub use document::{Addresses, document, part, revision};
 pub use parts::MetadataParts;
 pub use request::{Asker, Identified, identify};
 pub use router::router;

@@ -6,5 +6,9 @@ pub const PHONE_HOME_BYTES: usize = 64 << 10;
 pub const INSTANCE_ID_CHARS: usize = 128;
 /// Bytes of a host key that is kept: one of RSA with 8,192 bits has 1,400 and its comment.
 pub const HOST_KEY_BYTES: usize = 2048;
+/// Seconds that an answer is held for who waits for a change: below the minute that proxies give an answer.
+pub const WAIT_S: u32 = 50;
+/// Between looks at what is waited for.
+pub const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
 /// Seconds that an EC2 session token may live, as EC2 has it: six hours.
 pub const IMDS_TTL: std::ops::RangeInclusive<u32> = 1..=21_600;

@@ -1,6 +1,6 @@
 //! HTTP in front of the renderers.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     Json, Router,
@@ -17,14 +17,14 @@ use serde_json::Value;
 
 use crate::{
     clouds,
-    document::{document, part},
+    document::{document, part, revision},
     forwarded,
-    limits::PHONE_HOME_BYTES,
+    limits::{LOOK, PHONE_HOME_BYTES, WAIT_S},
     nocloud::{self, SeedFile},
     parts::MetadataParts,
     phone_home::{self, Call},
     refusal::Refusal,
-    request::bearer,
+    request::{Identified, bearer},
 };
 
 /// `/metadata` and what is in it by path, `/nocloud/..`, `/nocloud/t/<token>/..`, `/phone-home`, EC2's `/latest/..` and dated versions,
@@ -49,6 +49,15 @@ pub fn router(parts: MetadataParts) -> Router {
 pub(crate) const NO_STORE: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
 pub(crate) const TEXT: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
 
+/// Who knows a revision may wait for another.
+#[derive(Default, Deserialize)]
+struct WaitQuery {
+    /// Seconds, at most [`WAIT_S`].
+    wait: Option<u32>,
+    /// What `ETag` said, without the quotes.
+    revision: Option<String>,
+}
+
 #[derive(Default, Deserialize)]
 struct TokenQuery {
     token: Option<String>,
@@ -57,10 +66,22 @@ struct TokenQuery {
 async fn metadata(
     State(parts): State<MetadataParts>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Query(query): Query<WaitQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let document = whole(&parts, &headers, peer).await?;
-    Ok(([NO_STORE], Json(document)).into_response())
+    let until = parts.clock.now() + Duration::from_secs(query.wait.unwrap_or_default().min(WAIT_S).into());
+    loop {
+        let (document, asker) = whole(&parts, &headers, peer).await?;
+        let revision = revision(&document);
+        let now = parts.clock.now();
+        if query.revision.as_ref() == Some(&revision) && now < until {
+            parts.clock.sleep_until(until.min(now + LOOK)).await;
+            continue;
+        }
+        parts.fetched(&asker.hardware, "/metadata");
+        let tag = (header::ETAG, format!("\"{revision}\""));
+        return Ok(([NO_STORE], [tag], Json(document)).into_response());
+    }
 }
 
 /// What stands at a path of the document: a text, number or truth as it is, with a line's end, all else as JSON.
@@ -70,7 +91,8 @@ async fn metadata_part(
     Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let document = whole(&parts, &headers, peer).await?;
+    let (document, asker) = whole(&parts, &headers, peer).await?;
+    parts.fetched(&asker.hardware, "/metadata");
     let found = part(&document, &path).ok_or(Refusal(Reason::NotFound))?;
     let text = match found {
         Value::Object(_) | Value::Array(_) => return Ok(([NO_STORE], Json(found)).into_response()),
@@ -80,13 +102,16 @@ async fn metadata_part(
     Ok(([NO_STORE, TEXT], text).into_response())
 }
 
-/// The machine's document.
-async fn whole(parts: &MetadataParts, headers: &HeaderMap, peer: SocketAddr) -> Result<Value, Refusal> {
+/// The document of the machine that asks.
+async fn whole(
+    parts: &MetadataParts,
+    headers: &HeaderMap,
+    peer: SocketAddr,
+) -> Result<(Value, Identified), Refusal> {
     let asker = parts.identify(bearer(headers), peer, "/metadata").await?;
     let addresses = parts.addresses(&asker).await?;
-    parts.fetched(&asker.hardware, "/metadata");
     let hardware = parts.revealed(&asker).await?;
-    Ok(document(&hardware, &addresses))
+    Ok((document(&hardware, &addresses), asker))
 }
 
 async fn nocloud_by_address(

@@ -81,6 +81,42 @@ async fn a_declared_proxy_says_who_asks_and_nobody_else_does() {
 }
 
 #[tokio::test]
+async fn who_knows_a_revision_may_wait_for_another() {
+    let world = World::new(MetadataIdentity::Address);
+    let known = world.get(NODE_1, "/metadata", None).await.etag;
+    assert_eq!(
+        known,
+        world.get(NODE_1, "/metadata", Some(&good())).await.etag,
+        "its phone-home is not of it"
+    );
+    assert_ne!(known, world.get(NODE_2, "/metadata", None).await.etag);
+    let cases = [
+        (format!("/metadata?revision={known}"), 0),
+        ("/metadata?wait=5".to_owned(), 0),
+        ("/metadata?wait=5&revision=0".to_owned(), 0),
+        (format!("/metadata?wait=5&revision={known}"), 5),
+        (format!("/metadata?wait=4000000000&revision={known}"), i64::from(crate::limits::WAIT_S)),
+    ];
+    for (path, seconds) in cases {
+        let world = World::new(MetadataIdentity::Address);
+        let answer = world.get(NODE_1, &path, None).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.etag == known, world.slept()),
+            (200, true, seconds),
+            "{path}"
+        );
+        assert_eq!(world.recorded.text().matches("Refused").count(), 0, "{path}");
+    }
+    assert_eq!(world.get(NODE_1, "/metadata?wait=long", None).await.status, 400);
+
+    let world = World::with_sources(Arc::new(site::Renamed(0.into())), MetadataIdentity::Address);
+    let known = world.get(NODE_1, "/metadata", None).await.etag;
+    let changed = world.get(NODE_1, &format!("/metadata?wait=30&revision={known}"), None).await;
+    assert!(changed.body.contains("after") && changed.etag != known, "{}", changed.body);
+    assert_eq!(world.slept(), 5, "the sixth look after the first sees it");
+}
+
+#[tokio::test]
 async fn a_token_earns_a_phone_home_that_lives_no_longer_than_itself() {
     let world = World::new(MetadataIdentity::Token);
     let answer = world.get("10.0.0.1", "/metadata", Some(&good())).await;

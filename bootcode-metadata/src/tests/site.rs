@@ -2,7 +2,10 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use crate::{MetadataParts, router};
@@ -43,6 +46,8 @@ pub(crate) struct World {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) cache_control: String,
+    /// Without its quotes.
+    pub(crate) etag: String,
     pub(crate) body: String,
 }
 
@@ -80,7 +85,7 @@ impl World {
             sealer: Sealer::new(KEY),
             entropy: Arc::new(|| [0xab; 16]),
             recorder: Arc::clone(&recorded) as Arc<dyn BootRecorder>,
-            clock: Arc::new(At(NOW)),
+            clock: Arc::new(At(AtomicI64::new(NOW))),
         };
         Self { recorded, parts }
     }
@@ -99,6 +104,11 @@ impl World {
         self.send("192.168.99.11", Request::post(path).header("content-type", content_type), body).await
     }
 
+    /// Seconds that were slept.
+    pub(crate) fn slept(&self) -> i64 {
+        self.parts.clock.now().as_second() - NOW
+    }
+
     /// The service.
     pub(crate) fn router(&self) -> Router {
         router(self.parts.clone())
@@ -111,9 +121,12 @@ impl World {
         let response = self.router().oneshot(request).await.unwrap();
         let status = response.status();
         let header = response.headers().get("cache-control");
+        let etag =
+            response.headers().get("etag").map(|tag| tag.to_str().unwrap().trim_matches('"').to_owned());
+        let etag = etag.unwrap_or_default();
         let cache_control = header.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        Answer { status, cache_control, body: String::from_utf8(body.to_vec()).unwrap() }
+        Answer { status, cache_control, etag, body: String::from_utf8(body.to_vec()).unwrap() }
     }
 }
 
@@ -229,6 +242,19 @@ impl HardwareSource for Machines {
     }
 }
 
+/// A machine that is called otherwise from the seventh look on.
+pub(crate) struct Renamed(pub(crate) AtomicI64);
+
+#[async_trait]
+impl HardwareSource for Renamed {
+    async fn find(&self, _: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
+        let looked = self.0.fetch_add(1, Ordering::SeqCst);
+        let nic = json!({"id": "nic0", "mac": "52:54:00:00:00:01", "network": "lab", "ip": "192.168.99.11"});
+        let hostname = if looked < 6 { "before" } else { "after" };
+        Ok(Some(named("node-1", json!({"interfaces": [nic], "hostname": hostname}))))
+    }
+}
+
 /// A source whose backend is away.
 pub(crate) struct Away;
 
@@ -249,16 +275,17 @@ impl NetworkSource for OneNetwork {
     }
 }
 
-struct At(i64);
+/// The time, which goes on when somebody sleeps.
+pub(crate) struct At(AtomicI64);
 
 #[async_trait]
 impl Clock for At {
     fn now(&self) -> Timestamp {
-        Timestamp::from_second(self.0).unwrap()
+        Timestamp::from_second(self.0.load(Ordering::SeqCst)).unwrap()
     }
 
-    async fn sleep_until(&self, _: Timestamp) {
-        std::future::pending::<()>().await;
+    async fn sleep_until(&self, at: Timestamp) {
+        self.0.store(at.as_second(), Ordering::SeqCst);
     }
 }
 
