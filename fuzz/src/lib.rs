@@ -18,6 +18,7 @@ mod http_range;
 mod ipxe_script;
 mod lease_table;
 mod metadata_route;
+mod oci_manifest;
 mod phone_home;
 mod template;
 mod tftp;
@@ -33,6 +34,7 @@ pub use http_range::http_range;
 pub use ipxe_script::ipxe_script;
 pub use lease_table::lease_table;
 pub use metadata_route::metadata_route;
+pub use oci_manifest::oci_manifest;
 pub use phone_home::phone_home;
 pub use template::template;
 pub use tftp::tftp;
@@ -44,7 +46,7 @@ pub use token_open::token_open;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("file_name", file_name),
     ("token", token),
     ("documents", documents),
@@ -55,6 +57,7 @@ pub const TARGETS: [Target; 14] = [
     ("ipxe_script", ipxe_script),
     ("http_range", http_range),
     ("lease_table", lease_table),
+    ("oci_manifest", oci_manifest),
     ("phone_home", phone_home),
     ("metadata_route", metadata_route),
     ("token_open", token_open),
