@@ -9,7 +9,7 @@ use bootcode_core::{
 };
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{describe::Selector, preview};
+use crate::{describe::Selector, image::Image, preview};
 
 const PREVIEW_EXAMPLES: &str = "Examples:
   bootcode preview-boot --mac 52:54:00:00:00:01 --arch x64-efi
@@ -107,6 +107,9 @@ pub(crate) enum Command {
         #[arg(short = 'o', long = "output", value_enum, default_value_t)]
         format: Format,
     },
+    /// Puts images of actions onto the server, and shows those that are there.
+    #[command(subcommand)]
+    Image(Image),
     /// Deletes a document that nothing refers to.
     Delete {
         /// network, profile, hardware, template or secret.

@@ -66,6 +66,8 @@ pub(crate) enum CliError {
     NoWorkflow { message: String },
     #[error("{workflow} has no action `{action}`; it has {known}")]
     NoAction { workflow: String, action: String, known: String },
+    #[error("{}: {file}: {why}", layout.display())]
+    Image { layout: PathBuf, file: String, why: String },
     #[error("the runtime cannot be started: {source}")]
     Runtime {
         #[source]
@@ -124,7 +126,7 @@ impl CliError {
             Self::Faults { .. } | Self::NoDocuments | Self::NotAMac { .. } | Self::NoWorkflow { .. } => DATA,
             Self::Usage { .. } => USAGE,
             Self::Client(ClientError::Problem(Problem::Unavailable { .. })) => UNAVAILABLE,
-            Self::Input(_) | Self::Empty { .. } => NO_INPUT,
+            Self::Input(_) | Self::Empty { .. } | Self::Image { .. } => NO_INPUT,
             Self::Output { .. } => IO,
             Self::Runtime { .. } => OS,
             _ => FAILED,

@@ -7,6 +7,7 @@ mod documents;
 mod error;
 mod faults;
 mod follow;
+mod image;
 mod preview;
 mod render;
 mod resolved;
@@ -111,6 +112,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::PreviewBoot { client: asking, format } => {
             preview::preview(&client, asking, format, Form::of(&io::stdout())).await
         }
+        Command::Image(command) => image::image(&client, command).await,
         Command::Delete { kind, name } => {
             client.delete(kind.name(), &name).await?;
             show::line(&format!("deleted {kind}/{name}"))

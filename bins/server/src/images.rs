@@ -17,10 +17,16 @@ pub(crate) struct Images {
     layout: Option<Layout>,
 }
 
-/// Opens the configured layout to serve it. A default one that is missing is made; where it cannot be, that is a warning.
+/// Opens the configured layout to serve it. A default one that is missing or empty is made; where it cannot be, that is a warning.
 pub(crate) fn serve(config: &Config) -> Result<Images, ServerError> {
+    let is_empty = || {
+        config.images.read_dir().map_or_else(
+            |error| error.kind() == std::io::ErrorKind::NotFound,
+            |mut files| files.next().is_none(),
+        )
+    };
     if config.is_default("images")
-        && !config.images.exists()
+        && is_empty()
         && let Err(error) = Layout::create(&config.images)
     {
         tracing::warn!(error = %with_causes(&error), "there is no place for images");

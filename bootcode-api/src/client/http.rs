@@ -48,6 +48,19 @@ pub enum ClientError {
         /// The server's.
         server: String,
     },
+    /// The image registry says why not, by a code of the OCI distribution specification.
+    #[error("the image registry refuses: {message} ({code})")]
+    Registry {
+        /// The code.
+        code: String,
+        /// What it says.
+        message: String,
+    },
+    /// The server has no place for images.
+    #[error(
+        "the server has no images: its `images:` must be a directory that it may write; its log says what is wrong"
+    )]
+    NoRegistry,
     /// The answer is no answer of ours.
     #[error("{endpoint} answered with status {status}, which is no answer of a Bootcode server")]
     Foreign {
@@ -61,18 +74,23 @@ pub enum ClientError {
 /// An answer's bytes, where the next page begins, and the server's version.
 pub(super) struct Answer {
     pub(super) bytes: Bytes,
+    /// Where an upload goes on.
+    pub(super) location: Option<String>,
+    /// Of an image's content.
+    pub(super) digest: Option<String>,
     pub(super) next: Option<u64>,
     version: Option<String>,
 }
 
-/// Sends one request and reads the whole answer.
-pub(super) async fn send(
+/// Sends one request and reads the whole answer, whatever its status.
+pub(super) async fn ask(
     endpoint: &Endpoint,
     method: Method,
     path: &str,
     token: Option<&str>,
+    content_type: Option<&str>,
     body: Bytes,
-) -> Result<Answer, ClientError> {
+) -> Result<(StatusCode, Answer), ClientError> {
     let broken = |message: String| ClientError::Broken { endpoint: endpoint.clone(), message };
     let host = match endpoint {
         Endpoint::Http { authority } => authority.as_str(),
@@ -82,8 +100,8 @@ pub(super) async fn send(
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
-    if !body.is_empty() {
-        request = request.header(header::CONTENT_TYPE, "application/json");
+    if let Some(content_type) = content_type {
+        request = request.header(header::CONTENT_TYPE, content_type);
     }
     let request = request.body(Full::new(body)).map_err(|error| broken(error.to_string()))?;
     let exchange = async {
@@ -99,8 +117,19 @@ pub(super) async fn send(
         };
         response.map_err(broken)
     };
-    let (status, answer) =
-        timeout(ANSWER, exchange).await.map_err(|_| broken(format!("no answer within {ANSWER:?}")))??;
+    timeout(ANSWER, exchange).await.map_err(|_| broken(format!("no answer within {ANSWER:?}")))?
+}
+
+/// Sends JSON or nothing and reads the whole answer, which is a good one.
+pub(super) async fn send(
+    endpoint: &Endpoint,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    body: Bytes,
+) -> Result<Answer, ClientError> {
+    let content_type = (!body.is_empty()).then_some("application/json");
+    let (status, answer) = ask(endpoint, method, path, token, content_type, body).await?;
     if status.is_success() {
         return Ok(answer);
     }
@@ -161,9 +190,13 @@ where
         let said = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let (next, version) =
             (said(NEXT).and_then(|next| next.parse().ok()), said(VERSION).map(str::to_owned));
+        let (location, digest) = (
+            said(header::LOCATION.as_str()).map(str::to_owned),
+            said("docker-content-digest").map(str::to_owned),
+        );
         let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
         let bytes = body.map_err(|error| error.to_string())?.to_bytes();
-        Ok((status, Answer { bytes, next, version }))
+        Ok((status, Answer { bytes, location, digest, next, version }))
     };
     // The connection is driven here, so that nothing outlives the request.
     let mut connection = std::pin::pin!(connection);

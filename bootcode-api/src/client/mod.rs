@@ -2,8 +2,10 @@
 
 mod http;
 mod operator;
+mod registry;
 mod worker;
 
 pub use http::ClientError;
 pub use operator::{OperatorClient, Page};
+pub use registry::Upload;
 pub use worker::Client;

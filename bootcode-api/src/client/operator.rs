@@ -19,7 +19,7 @@ use crate::{
 /// A server's operators' API.
 #[derive(Debug, Clone)]
 pub struct OperatorClient {
-    endpoint: Endpoint,
+    pub(super) endpoint: Endpoint,
 }
 
 /// A piece of a stream.
