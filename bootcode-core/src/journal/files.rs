@@ -88,11 +88,11 @@ impl Journal for FileJournal {
         let root = self.root.clone();
         self.work("of many", move |all| {
             let lengths = all.append(&appends)?;
-            if all.owes_sync() {
+            if let Some(number) = all.owes_sync() {
                 // Beside the next rounds: a slow disk takes seconds for it.
                 tokio::task::spawn_blocking(move || {
                     let synced = sync(&root);
-                    if let Err(error) = locked(&gathered).synced(synced) {
+                    if let Err(error) = locked(&gathered).synced(number, synced) {
                         tracing::warn!(%error, journal = %root.display(), "the journal's earlier log stays; trying again");
                     }
                 });

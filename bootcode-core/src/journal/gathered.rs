@@ -28,12 +28,16 @@ pub(super) struct Gathered {
     full: u64,
     active: Option<Wal>,
     settling: Option<Settling>,
+    /// Logs that were full so far: tells one from the next.
+    turns: u64,
 }
 
 /// A log whose streams go to their own files.
 #[derive(Debug)]
 struct Settling {
     wal: Wal,
+    /// Which of the logs it is.
+    number: u64,
     /// Those that are still to come.
     queue: Vec<Box<str>>,
     /// Whether their files are being put on the disk now.
@@ -44,7 +48,7 @@ impl Gathered {
     /// Reads what logs there are.
     pub(super) fn open(root: &Path) -> io::Result<Self> {
         let mut gathered =
-            Self { root: root.to_owned(), full: JOURNAL_WAL_BYTES, active: None, settling: None };
+            Self { root: root.to_owned(), full: JOURNAL_WAL_BYTES, active: None, settling: None, turns: 0 };
         let existing = |name| Some(root.join(name)).filter(|path| path.exists());
         let earlier = existing(SETTLING).map(|path| Wal::open(&path)).transpose()?;
         if let Some((mut wal, _)) = earlier {
@@ -53,7 +57,7 @@ impl Gathered {
                 settled.iter().for_each(|stream| wal.forget(stream));
                 gathered.active = Some(active);
             }
-            gathered.settling = Some(Settling::of(wal));
+            gathered.settling = Some(Settling::of(wal, 0));
         } else if let Some(path) = existing(ACTIVE) {
             gathered.active = Some(Wal::open(&path)?.0);
         }
@@ -102,9 +106,9 @@ impl Gathered {
     /// A full log makes room. The one before it has to be gone then.
     fn turn(&mut self) -> io::Result<()> {
         self.settle_some(usize::MAX)?;
-        if self.settling.is_some() {
+        if let Some(number) = self.settling.as_ref().map(|settling| settling.number) {
             let synced = sync(&self.root);
-            self.synced(synced)?;
+            self.synced(number, synced)?;
         }
         if let Some(mut wal) = self.active.take() {
             let turned = wal.sync().and_then(|()| wal.rename(&self.root.join(SETTLING)));
@@ -112,7 +116,8 @@ impl Gathered {
                 self.active = Some(wal);
                 return turned;
             }
-            self.settling = Some(Settling::of(wal));
+            self.turns += 1;
+            self.settling = Some(Settling::of(wal, self.turns));
         }
         Ok(())
     }
@@ -133,22 +138,28 @@ impl Gathered {
         result
     }
 
-    /// Whether all streams of the earlier log came to their files. Then [`sync`] is owed, which takes long and needs nothing of this, and
-    /// [`Self::synced`].
-    pub(super) fn owes_sync(&mut self) -> bool {
-        let done = |settling: &&mut Settling| settling.queue.is_empty() && !settling.syncing;
-        self.settling.as_mut().filter(done).map(|settling| settling.syncing = true).is_some()
+    /// The earlier log's number where all its streams came to their files. Then [`sync`] is owed, which takes long and needs nothing of
+    /// this, and [`Self::synced`] with the number.
+    pub(super) fn owes_sync(&mut self) -> Option<u64> {
+        let settling =
+            self.settling.as_mut().filter(|settling| settling.queue.is_empty() && !settling.syncing)?;
+        settling.syncing = true;
+        Some(settling.number)
     }
 
-    /// The earlier log goes, once its streams' files are on the disk.
-    pub(super) fn synced(&mut self, result: io::Result<()>) -> io::Result<()> {
-        match self.settling.take() {
-            Some(settling) if result.is_ok() && settling.queue.is_empty() => settling.wal.remove(),
-            settling => {
-                self.settling = settling.map(|settling| Settling { syncing: false, ..settling });
-                result
-            }
+    /// The earlier log goes, once its streams' files are on the disk. Nothing is said of another log: a full one may have gone meanwhile,
+    /// and the files of the next were written after this sync began.
+    pub(super) fn synced(&mut self, number: u64, result: io::Result<()>) -> io::Result<()> {
+        let Some(settling) = self.settling.as_mut().filter(|settling| settling.number == number) else {
+            return Ok(());
+        };
+        settling.syncing = false;
+        result?;
+        if settling.queue.is_empty() {
+            settling.wal.remove()?;
+            self.settling = None;
         }
+        Ok(())
     }
 
     /// Brings a stream's bytes from a log to its file. In a crash some of them may have come there before.
@@ -241,9 +252,9 @@ impl Gathered {
 }
 
 impl Settling {
-    fn of(wal: Wal) -> Self {
+    fn of(wal: Wal, number: u64) -> Self {
         let queue = wal.streams().map(|(stream, _)| stream.into()).collect();
-        Self { wal, queue, syncing: false }
+        Self { wal, number, queue, syncing: false }
     }
 }
 
@@ -300,9 +311,9 @@ mod tests {
                 whole.push_str(str::from_utf8(bytes).unwrap());
                 assert_eq!(length, whole.len() as u64);
             }
-            if gathered.owes_sync() {
+            if let Some(number) = gathered.owes_sync() {
                 let result = sync(directory.path());
-                gathered.synced(result).unwrap();
+                gathered.synced(number, result).unwrap();
                 turned += 1;
             }
             // As after a crash between any two rounds: what was settled before is read again.
@@ -388,6 +399,56 @@ mod tests {
                 let _ = fs::remove_file(gathered.file(&stream));
             }
         }
+    }
+
+    /// A slow sync of one log ends after the log was done away with by another, and its streams' files are not those of the log after it.
+    #[test]
+    fn a_late_sync_of_one_log_does_not_remove_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut gathered = Gathered::open(directory.path()).unwrap();
+        let turn = |gathered: &mut Gathered, text: &str| {
+            gathered.append(&lines(0..3, text)).unwrap();
+            gathered.turn().unwrap();
+            gathered.settle_some(usize::MAX).unwrap();
+        };
+        turn(&mut gathered, "first");
+        let late = gathered.owes_sync().unwrap();
+        assert_eq!(gathered.owes_sync(), None, "one at a time");
+        turn(&mut gathered, "second");
+        for result in [Err(io::Error::other("slow and broken")), Ok(())] {
+            let _ = gathered.synced(late, result);
+            assert!(
+                directory.path().join(SETTLING).exists(),
+                "the second log's files are not on the disk yet"
+            );
+        }
+        let own = gathered.owes_sync().unwrap();
+        gathered.synced(late, Ok(())).unwrap();
+        assert_eq!(gathered.owes_sync(), None, "its own sync is still under way");
+        gathered.synced(own, Ok(())).unwrap();
+        assert!(!directory.path().join(SETTLING).exists());
+        assert_eq!(text(&gathered, 1), "first of 1\nsecond of 1\n");
+    }
+
+    /// Otherwise a start would read it once more, also what was replaced meanwhile.
+    #[test]
+    fn a_log_that_cannot_be_removed_is_tried_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut gathered = Gathered::open(directory.path()).unwrap();
+        gathered.append(&lines(0..3, "first")).unwrap();
+        gathered.turn().unwrap();
+        gathered.settle_some(usize::MAX).unwrap();
+        let log = directory.path().join(SETTLING);
+        fs::remove_file(&log).unwrap();
+        fs::create_dir(&log).unwrap();
+        let number = gathered.owes_sync().unwrap();
+        gathered.synced(number, Ok(())).unwrap_err();
+        fs::remove_dir(&log).unwrap();
+        fs::write(&log, "").unwrap();
+        let number = gathered.owes_sync().unwrap();
+        gathered.synced(number, Ok(())).unwrap();
+        assert!(!log.exists());
+        assert_eq!(gathered.owes_sync(), None);
     }
 
     #[test]

@@ -237,7 +237,7 @@ impl Wal {
     }
 
     /// Removes the file.
-    pub(super) fn remove(self) -> io::Result<()> {
+    pub(super) fn remove(&self) -> io::Result<()> {
         fs::remove_file(&self.path)
     }
 }
