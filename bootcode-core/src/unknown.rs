@@ -1,5 +1,6 @@
 //! Machines that asked and that no Hardware names: an internal kind, `Unknown/<mac>`, that nobody applies.
 
+mod adopt;
 #[cfg(feature = "engine")]
 mod inventories;
 mod inventory;
@@ -27,12 +28,7 @@ pub use self::{
     table::UnknownTable,
 };
 use crate::{
-    arch::ClientArch,
-    clock::Timestamp,
-    document::{API_VERSION, Document, Kind, Metadata, name_fault},
-    mac::MacAddr,
-    store::Key,
-    workflow::Inventory,
+    arch::ClientArch, clock::Timestamp, document::name_fault, mac::MacAddr, store::Key, workflow::Inventory,
 };
 
 /// The internal kind.
@@ -160,31 +156,5 @@ impl Unknown {
         let said = self.hostname.as_deref().map(str::to_ascii_lowercase);
         said.filter(|name| name_fault(name).is_none())
             .unwrap_or_else(|| format!("node-{}", self.mac.to_string().replace(':', "")))
-    }
-
-    /// The Hardware that declares it. It has no disks: it boots, and nothing can be written to it until somebody names them. Nor has it
-    /// an identity: the bytes of option 97 do not say in which order they are.
-    #[must_use]
-    pub fn adopt(&self, name: &str, ip: Option<Ipv4Addr>, profile: Option<&str>) -> Document {
-        let mut interface = json!({"id": "nic0", "mac": self.mac, "network": self.network, "netboot": true});
-        if let Some(ip) = ip {
-            interface["ip"] = json!(ip);
-        }
-        let mut spec = json!({"interfaces": [interface]});
-        if let Some(profile) = profile {
-            spec["profile"] = profile.into();
-        }
-        if let Some((arch, firmware)) =
-            self.archs.iter().find_map(|arch| Some((arch.arch()?, arch.firmware()?)))
-        {
-            spec["arch"] = json!(arch);
-            spec["firmware"] = json!(firmware);
-        }
-        Document {
-            api_version: API_VERSION.to_owned(),
-            kind: Kind::Hardware,
-            metadata: Metadata { name: name.to_owned(), ..Metadata::default() },
-            spec,
-        }
     }
 }

@@ -40,16 +40,16 @@ pub(crate) async fn get(
     items.retain(|item| selector.is_none_or(|selector| selector.fits(item)));
     match format {
         Format::Table if items.is_empty() => show::line(
-            "no machine without a Hardware has asked in a Network with `unknown: record` or `pool`",
+            "no machine without a Hardware has asked in a Network with `unknown: record`, `pool` or `boot`",
         ),
         Format::Table => show::rows(
             &[
                 ("MAC", |item| text(&item["mac"])),
                 ("NETWORK", |item| text(&item["network"])),
                 ("FIRMWARE", firmware),
-                ("HOSTNAME", |item| text(&item["hostname"])),
-                ("TIMES", |item| text(&item["times"])),
-                ("LAST SEEN", |item| text(&item["lastSeen"]).chars().take(19).collect::<String>() + "Z"),
+                ("HOST/SERIAL", called),
+                ("DISKS", |item| disks(item).map(|disks| disks.len().to_string()).unwrap_or_default()),
+                ("LAST SEEN", |item| text(&item["lastSeen"]).chars().take(16).collect::<String>() + "Z"),
             ],
             &items,
         ),
@@ -86,6 +86,22 @@ pub(crate) async fn describe(client: &OperatorClient, mac: &str) -> Result<(), C
         let name = arch.name().unwrap_or("not in the registry");
         show::line(&format!("{:<14}{} ({name})", "Architecture:", arch.0))?;
     }
+    let inventory = &machine["inventory"];
+    for (title, value) in [
+        ("Serial", text(&inventory["serial"])),
+        ("UUID", text(&inventory["uuid"])),
+        (
+            "Memory",
+            inventory["memoryBytes"].as_u64().map(|bytes| format!("{} MiB", bytes >> 20)).unwrap_or_default(),
+        ),
+    ] {
+        if !value.is_empty() {
+            show::line(&format!("{:<14}{value}", format!("{title}:")))?;
+        }
+    }
+    for disk in disks(&machine).into_iter().flatten() {
+        show::line(&format!("{:<14}{}", "Disk:", disk_line(disk)))?;
+    }
     show::line(&format!("\n`bootcode adopt {mac}` declares it."))
 }
 
@@ -119,9 +135,16 @@ pub(crate) async fn adopt(
     let applied = documents::answered(client.apply(&files).await, &files)?;
     faults::warn(&applied.warnings.0, &files);
     show::applied(&applied)?;
-    say(&format!(
-        "`bootcode get hardware {name} -o yaml` shows the document; name its disks before a workflow"
-    ));
+    let disks = document["spec"]["storage"]["disks"].as_array();
+    say(&match disks.map(|disks| disks.iter().filter(|disk| disk["keep"] == true).count()) {
+        None => format!(
+            "`bootcode get hardware {name} -o yaml` shows the document; name its disks before a workflow"
+        ),
+        Some(0) => format!("`bootcode get hardware {name} -o yaml` shows the document, with its disks"),
+        Some(kept) => format!(
+            "`bootcode get hardware {name} -o yaml` shows the document; {kept} of its disks are not blank and say `keep: true`: take it away from those that a workflow may write"
+        ),
+    });
     Ok(())
 }
 
@@ -135,8 +158,43 @@ fn archs(machine: &Value) -> Vec<ClientArch> {
     numbers.filter_map(|number| serde_json::from_value(number.clone()).ok()).collect()
 }
 
+fn disks(machine: &Value) -> Option<&Vec<Value>> {
+    machine["inventory"]["disks"].as_array()
+}
+
+/// `/dev/vda 10240 MiB ssd, serial S-1, blank`.
+fn disk_line(disk: &Value) -> String {
+    let mib = disk["sizeBytes"].as_u64().unwrap_or_default() >> 20;
+    let mut line = format!("{} {mib} MiB {}", text(&disk["device"]), text(&disk["kind"]));
+    for key in ["wwn", "serial"] {
+        let value = text(&disk[key]);
+        if !value.is_empty() {
+            line.push_str(&format!(", {key} {value}"));
+        }
+    }
+    let found = text(&disk["found"]);
+    let holds = if disk["blank"] == true {
+        "blank"
+    } else if found.is_empty() {
+        "not blank"
+    } else {
+        &found
+    };
+    format!("{line}, {holds}")
+}
+
+/// What it calls itself, else its serial number, as much as leaves room for the rest in 80 columns.
+fn called(machine: &Value) -> String {
+    let said = [&machine["hostname"], &machine["inventory"]["serial"]].map(text);
+    said.into_iter().find(|text| !text.is_empty()).unwrap_or_default().chars().take(12).collect()
+}
+
 /// `x86_64 uefi`, or what of it is known.
 fn firmware(machine: &Value) -> String {
+    if let Some(arch) = machine["inventory"]["arch"].as_str() {
+        let firmware = if machine["inventory"]["uefi"] == true { "uefi" } else { "bios" };
+        return format!("{} {firmware}", arch.chars().take(8).collect::<String>());
+    }
     let Some(arch) = archs(machine).into_iter().find(|arch| arch.firmware().is_some()) else {
         return text(&machine["vendorClass"]).chars().take(20).collect();
     };

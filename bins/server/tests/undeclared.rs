@@ -1,4 +1,5 @@
-//! A machine that nobody declared, from its first DISCOVER to its declaration: the real server, and what busybox and a socket ask of it.
+//! A machine that nobody declared, from its first DISCOVER to its declaration: the real server, and what busybox, a socket, the worker and
+//! an operator ask of it. Their programs lie beside the server's.
 //!
 //! Runs where `BOOTCODE_REAL_PEERS` is 1 (`cargo xtask test` sets it); needs root, `ip` (iproute2) and `busybox`.
 
@@ -6,7 +7,13 @@
 
 mod common;
 
-use std::{net::SocketAddr, process::Command, time::Duration};
+use std::{
+    io::Read as _,
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
 use bootcode_api::{ClientError, routes::Problem};
 use bootcode_core::{mac::MacAddr, unknown::Unknown};
@@ -38,6 +45,16 @@ fn plugged_in() {
     run("ip", &format!("link add sw0 type veth peer name cli0 address {MAC}"));
     run("ip", "link set sw0 master br0 up");
     run("ip", "link set cli0 up");
+}
+
+/// A program that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Firmware's four messages.
@@ -170,6 +187,65 @@ fn where_the_network_says_otherwise_a_stranger_is_refused_and_one_that_waits_res
             assert_eq!(status, 403, "{unknown}");
             assert!(text.contains("no Hardware document names this machine"), "{unknown}: {text}");
             assert_eq!(tell(token).1, json!({"do": "restart"}), "{unknown}");
+        }
+    });
+}
+
+#[test]
+fn the_worker_tells_what_the_machine_is_and_an_operator_adopts_it() {
+    on_a_wire(|| {
+        let place = Place::complete("");
+        let server = place.serve(&[]);
+        let template = TEMPLATE.replace("volumes: ['/dev:/dev']", "writes: []");
+        server.apply(&[network("boot"), template].join("---\n")).unwrap();
+        plugged_in();
+        assert!(pxe(), "an address of the pool");
+        run("ip", &format!("address add {LEASED}/32 dev lo"));
+        let (_, script) = from(LEASED, &request("GET", SCRIPT, "", ""));
+        place.write("token", script.split("bootcode.inventory=").nth(1).unwrap().split(' ').next().unwrap());
+
+        let program = |name| {
+            let path = Path::new(env!("CARGO_BIN_EXE_bootcode-server")).with_file_name(name);
+            assert!(path.exists(), "{}: build the workspace first", path.display());
+            Command::new(path)
+        };
+        let mut worker = Killed(
+            program("bootcode-worker")
+                .args(["--server", "http://192.168.99.1:7080", "--inventory-token-file"])
+                .arg(place.path("token"))
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap(),
+        );
+        let known = record(&server, |machine| machine.inventory.is_some());
+        assert_eq!(known.inventory.unwrap().arch, std::env::consts::ARCH, "of this very host");
+
+        let bootcode = |line: &str| {
+            let output = program("bootcode")
+                .env("BOOTCODE_SERVER", format!("unix:{}", place.path("api.sock").display()))
+                .args(line.split(' '))
+                .output()
+                .unwrap();
+            let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+            assert!(output.status.success(), "{line}: {said}");
+            said
+        };
+        let listed = bootcode("get unknown");
+        assert!(listed.contains(MAC) && listed.contains(std::env::consts::ARCH), "{listed}");
+        assert!(listed.lines().all(|line| line.chars().count() <= 80), "{listed}");
+        assert!(bootcode(&format!("describe unknown {MAC}")).contains("Memory:"));
+        bootcode(&format!("adopt {MAC} --name node-7 --ip 192.168.99.17"));
+        let adopted = bootcode("get hardware node-7 -o yaml");
+        assert!(adopted.contains(&format!("arch: {}", std::env::consts::ARCH)), "{adopted}");
+        assert!(bootcode("get unknown").contains("no machine without a Hardware"));
+        server.apply(&WORKFLOW.replace("install", "install-7").replace("node-1", "node-7")).unwrap();
+
+        let mut said = String::new();
+        worker.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(worker.0.wait().unwrap().success(), "{said}");
+        for part in [&*format!("`bootcode adopt {MAC}`"), "the machine restarts", "its owner may restart it"]
+        {
+            assert!(said.contains(part), "`{part}` is not in: {said}");
         }
     });
 }

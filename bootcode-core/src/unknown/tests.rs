@@ -7,6 +7,7 @@ use crate::{
     source::{HardwareKey, HardwareSource, SourceError},
     store::{MemoryStore, Store as _},
     timeline::NoRecorder,
+    workflow::{DiskReport, Inventory},
     yaml,
 };
 
@@ -93,7 +94,77 @@ fn what_is_adopted_is_a_document_that_apply_takes() {
         let set = validate(&[("n", network), ("h", &text)], &[], Origin::Operator, Timestamp::UNIX_EPOCH);
         set.unwrap_or_else(|faults| panic!("{faults}\n{text}"));
     }
-    let stored = machine(1, 0);
+    let inventory = Inventory {
+        arch: "x86_64".to_owned(),
+        uefi: false,
+        serial: Some("S-7".to_owned()),
+        uuid: Some("0".repeat(32)),
+        memory_bytes: 1 << 30,
+        disks: [
+            "/dev/sda",
+            "/dev/sdb",
+            "/dev/sdc",
+            "/dev/cciss/c0d0",
+            "/etc/passwd",
+            "/dev/../x",
+            "/dev/sda",
+        ]
+        .iter()
+        .zip([
+            (Some("W1"), "S"),
+            (None, "S"),
+            (None, "T "),
+            (None, ""),
+            (None, "U"),
+            (None, "V"),
+            (None, "X"),
+        ])
+        .map(|(device, (wwn, serial))| DiskReport {
+            device: (*device).to_owned(),
+            wwn: wwn.map(str::to_owned),
+            serial: Some(serial.to_owned()),
+            size_bytes: 1 << 30,
+            blank: *device != "/dev/sdb",
+            ..DiskReport::default()
+        })
+        .collect(),
+    };
+    let said = Unknown { inventory: Some(Arc::new(inventory)), ..machine(1, 0) };
+    let document = said.adopt("node-7", Some([10, 0, 0, 7].into()), None);
+    let text = yaml::to_string(&json!(document)).unwrap();
+    validate(&[("n", network), ("h", &text)], &[], Origin::Operator, Timestamp::UNIX_EPOCH)
+        .unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+    insta::assert_snapshot!(text, @r#"
+    apiVersion: bootcode/v1
+    kind: Hardware
+    metadata:
+      name: node-7
+    spec:
+      interfaces:
+      - id: nic0
+        mac: "52:54:00:00:00:01"
+        network: lab
+        netboot: true
+        ip: "10.0.0.7"
+      arch: x86_64
+      firmware: bios
+      identity:
+        serial: S-7
+      storage:
+        disks:
+        - id: sda
+          match:
+            wwn: W1
+        - id: sdb
+          device: /dev/sdb
+          keep: true
+        - id: sdc
+          match:
+            serial: T
+        - id: cciss-c0d0
+          device: /dev/cciss/c0d0
+    "#);
+    let stored = said;
     assert_eq!(serde_json::from_value::<Unknown>(stored.to_value()).unwrap(), stored);
 }
 
