@@ -10,7 +10,10 @@ use std::{
 
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::wire::{RELAY, SERVER, machine_ip, machine_mac};
+use crate::{
+    batch::{Received, send},
+    wire::{RELAY, SERVER, machine_ip, machine_mac},
+};
 
 const IN_FLIGHT: usize = 64;
 /// After this a question counts as lost.
@@ -61,39 +64,54 @@ impl Load {
         Ok(Self { socket, from: RefCell::new(From::Reservations), given: RefCell::default() })
     }
 
-    /// Another server is asked from now on, which gives addresses from there.
-    pub(crate) fn turn(&self, from: From) {
+    /// Another server is asked from now on, which gives addresses from there. What the one before said last is nobody's any more.
+    pub(crate) fn turn(&self, from: From) -> io::Result<()> {
+        self.quiet()?;
         *self.from.borrow_mut() = from;
         self.given.borrow_mut().clear();
+        Ok(())
+    }
+
+    /// Waits until nothing more comes.
+    fn quiet(&self) -> io::Result<()> {
+        self.socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+        let mut inbox = Received::new();
+        loop {
+            match inbox.fill(&self.socket) {
+                Ok(()) if inbox.datagrams().next().is_none() => return Ok(()),
+                // A server that is gone says so by ICMP.
+                Ok(()) | Err(_) => (),
+            }
+        }
     }
 
     /// Each machine gets its first address, as many at once as no queue loses; what that took.
     pub(crate) fn enrol(&self, machines: u32) -> io::Result<Duration> {
         self.socket.set_read_timeout(Some(Duration::from_millis(50)))?;
         let start = Instant::now();
-        let mut buffer = [0; 1500];
+        let (mut inbox, mut out) = (Received::new(), Vec::new());
         while self.given.borrow().len() < machines as usize {
             if start.elapsed() > ENROLMENT {
                 let left = machines as usize - self.given.borrow().len();
                 return Err(io::Error::other(format!("{left} of {machines} machines got no address")));
             }
-            let have: Vec<u32> = self.given.borrow().values().copied().collect();
             let mut missing = vec![true; machines as usize];
-            have.into_iter().for_each(|machine| missing[machine as usize] = false);
-            let some: Vec<u32> = (0..machines).filter(|n| missing[*n as usize]).take(1000).collect();
-            for machine in &some {
-                self.socket.send(&message(DISCOVER, *machine, *machine, None))?;
-            }
-            let (sent, mut left) = (Instant::now(), some.len());
+            self.given.borrow().values().for_each(|machine| missing[*machine as usize] = false);
+            let some = (0..machines).filter(|n| missing[*n as usize]).take(1000);
+            out.extend(some.map(|machine| message(DISCOVER, machine, machine, None)));
+            let (sent, mut left) = (Instant::now(), out.len());
             while left > 0 && sent.elapsed() < LOST {
-                let Ok(length) = self.socket.recv(&mut buffer) else { continue };
-                match self.reply(&buffer[..length]) {
-                    // One that came late for the loop before has another transaction than its machine's number.
-                    Some((OFFER, xid, ip)) if xid < machines => {
-                        self.socket.send(&message(REQUEST, xid, xid, Some(ip)))?;
+                send(&self.socket, &mut out)?;
+                inbox.fill(&self.socket)?;
+                for bytes in inbox.datagrams() {
+                    match self.reply(bytes)? {
+                        // One that came late for the loop before has another transaction than its machine's number.
+                        Some((OFFER, xid, ip)) if xid < machines => {
+                            out.push(message(REQUEST, xid, xid, Some(ip)));
+                        }
+                        Some((ACK, ..)) => left = left.saturating_sub(1),
+                        _ => (),
                     }
-                    Some((ACK, ..)) => left = left.saturating_sub(1),
-                    _ => (),
                 }
             }
         }
@@ -102,52 +120,44 @@ impl Load {
 
     /// DISCOVER, OFFER, REQUEST, ACK, again and again, 64 machines at a time.
     pub(crate) fn run(&self, machines: u32, length: Duration) -> io::Result<Loop> {
-        self.socket.set_nonblocking(false)?;
         self.socket.set_read_timeout(Some(Duration::from_millis(50)))?;
         let end = Instant::now() + length;
-        let (mut seen, mut next) = (Loop::default(), 0u32);
-        let mut slots = [(0u32, 0u32, Instant::now()); IN_FLIGHT];
-        let mut round = 0u32;
-        let mut begin = |slot: usize, next: &mut u32| -> io::Result<(u32, u32, Instant)> {
-            let machine = *next;
-            *next = (*next + 1) % machines;
+        let (mut seen, mut next, mut round) = (Loop::default(), 0u32, 0u32);
+        let (mut inbox, mut out) = (Received::new(), Vec::with_capacity(IN_FLIGHT));
+        let mut begin = |slot: usize, out: &mut Vec<Vec<u8>>| -> (u32, u32, Instant) {
+            let machine = next;
+            next = (next + 1) % machines;
             round = round.wrapping_add(1) & 0x00ff_ffff;
             let xid = round << 8 | slot as u32;
-            self.socket.send(&message(DISCOVER, xid, machine, None))?;
-            Ok((machine, xid, Instant::now()))
+            out.push(message(DISCOVER, xid, machine, None));
+            (machine, xid, Instant::now())
         };
-        for (slot, state) in slots.iter_mut().enumerate() {
-            *state = begin(slot, &mut next)?;
-        }
-        let mut buffer = [0; 1500];
+        let mut slots: Vec<_> = (0..IN_FLIGHT).map(|slot| begin(slot, &mut out)).collect();
         let mut looked = Instant::now();
         while Instant::now() < end {
-            match self.socket.recv(&mut buffer) {
-                Ok(length) => {
-                    let Some((kind, xid, ip)) = self.reply(&buffer[..length]) else { continue };
-                    let slot = (xid & 0xff) as usize;
-                    let Some(&(machine, wanted, _)) = slots.get(slot).filter(|state| state.1 == xid) else {
-                        continue;
-                    };
-                    match kind {
-                        OFFER => drop(self.socket.send(&message(REQUEST, wanted, machine, Some(ip)))?),
-                        ACK => {
-                            seen.doras += 1;
-                            slots[slot] = begin(slot, &mut next)?;
-                        }
-                        _ => (),
+            send(&self.socket, &mut out)?;
+            inbox.fill(&self.socket)?;
+            for bytes in inbox.datagrams() {
+                let Some((kind, xid, ip)) = self.reply(bytes)? else { continue };
+                let slot = (xid & 0xff) as usize;
+                let Some(&(machine, wanted, _)) = slots.get(slot).filter(|state| state.1 == xid) else {
+                    continue;
+                };
+                match kind {
+                    OFFER => out.push(message(REQUEST, wanted, machine, Some(ip))),
+                    ACK => {
+                        seen.doras += 1;
+                        slots[slot] = begin(slot, &mut out);
                     }
+                    _ => (),
                 }
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                }
-                Err(error) => return Err(error),
             }
             if looked.elapsed() > Duration::from_millis(100) {
                 looked = Instant::now();
                 for (slot, state) in slots.iter_mut().enumerate() {
                     if state.2.elapsed() > LOST {
                         seen.lost += 1;
-                        *state = begin(slot, &mut next)?;
+                        *state = begin(slot, &mut out);
                     }
                 }
             }
@@ -157,41 +167,50 @@ impl Load {
 
     /// A DISCOVER of each of `count` machines, all at once.
     pub(crate) fn burst(&self, first: u32, count: u32) -> io::Result<Burst> {
-        self.socket.set_nonblocking(true)?;
-        let mut buffer = [0; 1500];
-        while self.socket.recv(&mut buffer).is_ok() {}
+        self.quiet()?;
+        let mut inbox = Received::new();
         let start = Instant::now();
-        let mut sent = vec![start; count as usize];
+        let mut sent = Vec::with_capacity(count as usize);
         let mut seen = Burst::default();
         let mut answered = vec![false; count as usize];
+        let mut out = Vec::with_capacity(IN_FLIGHT);
         for n in 0..count {
-            sent[n as usize] = Instant::now();
-            self.socket.send(&message(DISCOVER, n, first + n, None))?;
+            out.push(message(DISCOVER, n, first + n, None));
+            if out.len() == IN_FLIGHT || n + 1 == count {
+                sent.resize(n as usize + 1, Instant::now());
+                send(&self.socket, &mut out)?;
+            }
         }
         seen.sent_in = start.elapsed();
         while seen.offers < count as usize && start.elapsed() < Duration::from_secs(10) {
-            let Ok(length) = self.socket.recv(&mut buffer) else { continue };
-            let Some((OFFER, xid, _)) = self.reply(&buffer[..length]) else { continue };
-            let at = xid as usize;
-            if at < answered.len() && !std::mem::replace(&mut answered[at], true) {
-                seen.offers += 1;
-                seen.slowest = seen.slowest.max(sent[at].elapsed());
+            inbox.fill(&self.socket)?;
+            for bytes in inbox.datagrams() {
+                let Some((OFFER, xid, _)) = self.reply(bytes)? else { continue };
+                let at = xid as usize;
+                if at < answered.len() && !std::mem::replace(&mut answered[at], true) {
+                    seen.offers += 1;
+                    seen.slowest = seen.slowest.max(sent[at].elapsed());
+                }
             }
         }
         Ok(seen)
     }
 
     /// A reply, whose address must be the one that its machine has.
-    fn reply(&self, bytes: &[u8]) -> Option<(u8, u32, Ipv4Addr)> {
-        let (kind, xid, machine, ip) = reply(bytes)?;
+    fn reply(&self, bytes: &[u8]) -> io::Result<Option<(u8, u32, Ipv4Addr)>> {
+        let Some((kind, xid, machine, ip)) = reply(bytes) else { return Ok(None) };
         let reserved = *self.from.borrow() == From::Reservations;
-        let right = kind == NAK || !reserved || ip == machine_ip(machine);
-        assert!(right, "{ip} is not the address of machine {machine}");
+        if kind != NAK && reserved && ip != machine_ip(machine) {
+            return Err(io::Error::other(format!("{ip} is not the address of machine {machine}")));
+        }
         if kind == ACK {
             let owner = *self.given.borrow_mut().entry(ip).or_insert(machine);
-            assert!(owner == machine, "{ip} was given to machine {machine}, and {owner} has it");
+            if owner != machine {
+                let text = format!("{ip} was given to machine {machine}, and machine {owner} has it");
+                return Err(io::Error::other(text));
+            }
         }
-        Some((kind, xid, ip))
+        Ok(Some((kind, xid, ip)))
     }
 }
 

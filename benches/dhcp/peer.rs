@@ -77,7 +77,12 @@ pub(crate) fn bootcode(dir: &Path, program: &Path, machines: u32, from: From) ->
         "data_dir: data\nstore: sqlite\ninterfaces: [srv0]\ntftp: {listen: '127.0.0.1:0'}\nhttp: {listen: '127.0.0.1:0'}\n\
          api: {socket: api.sock}\nsources: [{dir: machines}]\n",
     )?;
-    start(dir, program, &[Path::new("--config"), &config], &[("RUST_LOG", Path::new("warn"))])
+    again(dir, program)
+}
+
+/// Ours, on what it left in that directory.
+pub(crate) fn again(dir: &Path, program: &Path) -> io::Result<Peer> {
+    start(dir, program, &[Path::new("--config"), &dir.join("bootcode.yaml")], &[])
 }
 
 /// Kea from Debian, with the same machines as reservations, or with the same pool. It keeps its leases in a file.

@@ -1,4 +1,4 @@
-//! `cargo xtask bench dhcp`: a release build of the server beside Kea, driven by the load in `benches/dhcp`.
+//! `cargo xtask bench dhcp`: the server, built as it is shipped, beside Kea, driven by the load in `benches/dhcp`.
 
 use crate::error::TaskError;
 use crate::run::{cargo, run, step};
@@ -9,15 +9,16 @@ use crate::workspace::Workspace;
 ///
 /// # Errors
 /// A figure was missed; or Kea, root or a second core is missing.
-pub(crate) fn dhcp(workspace: &Workspace) -> Result<(), TaskError> {
+pub(crate) fn dhcp(workspace: &Workspace, parts: &[String]) -> Result<(), TaskError> {
     setup::packages(Purpose::Bench, Consent::from_flag(false))?;
     let root = &workspace.root;
-    step("release build of the server", || {
-        run(cargo().current_dir(root).args(["build", "--release", "-p", "bootcode-server"]))
+    step("build of the server as it is shipped", || {
+        run(cargo().current_dir(root).args(["build", "--profile", "dist", "-p", "bootcode-server"]))
     })?;
-    let program = workspace.target.join("release/bootcode-server");
+    let program = workspace.target.join("dist/bootcode-server");
     run(cargo()
         .current_dir(root)
-        .args(["bench", "-p", "bootcode-benches", "--bench", "dhcp"])
+        .args(["bench", "-p", "bootcode-benches", "--bench", "dhcp", "--"])
+        .args(parts)
         .env("BENCH_SERVER_PROGRAM", program))
 }

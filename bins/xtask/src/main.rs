@@ -73,6 +73,8 @@ enum Task {
         /// `core` or `dhcp`: what is promised of it, as a table, failing where a figure is missed; `dhcp` runs beside Kea and needs root.
         /// Else those whose name contains this.
         name: Option<String>,
+        /// Of `core` or `dhcp` these parts alone; one that there is not says which there are.
+        parts: Vec<String>,
     },
     /// Install what the tasks need on this machine.
     Setup {
@@ -123,14 +125,18 @@ fn perform(task: &Task, workspace: &Workspace, interrupt: &Interrupt) -> Result<
             setup::packages(Purpose::Lab, Consent::from_flag(*yes))?;
             step("action images", || build::images(workspace))
         }
-        Task::Bench { name } if name.as_deref() == Some("dhcp") => bench::dhcp(workspace),
-        Task::Bench { name } => {
+        Task::Bench { name, parts } if name.as_deref() == Some("dhcp") => bench::dhcp(workspace, parts),
+        Task::Bench { name, parts } => {
             let which: &[&str] = match name.as_deref() {
-                Some("core") => &["--bench", "core"],
+                Some("core") => &["--bench", "core", "--"],
                 Some(name) => &["--bench", "workflow", "--bench", "boot", "--", name],
                 None => &[],
             };
-            run(cargo().current_dir(&workspace.root).args(["bench", "-p", "bootcode-benches"]).args(which))
+            run(cargo()
+                .current_dir(&workspace.root)
+                .args(["bench", "-p", "bootcode-benches"])
+                .args(which)
+                .args(parts))
         }
         Task::Fuzz(flags) => fuzz::fuzz(workspace, flags),
         Task::Setup { yes } => setup::everything(workspace, Consent::from_flag(*yes)),
