@@ -104,8 +104,10 @@ pub const TIMELINE_BYTES: u64 = 2 << 20;
 pub const JOURNAL_WAL_BYTES: u64 = 128 << 20;
 /// Commits that a store keeps for watchers that fell behind.
 pub const STORE_CHANGES: u64 = 10_000;
-/// Commits that wait for one slow watcher before it has to list again.
-pub const WATCH_QUEUE: usize = 1024;
+/// Commits that wait in memory for one slow watcher before it has to read those it missed: of a large apply some 10 MiB.
+pub const WATCH_QUEUE: usize = 64;
+/// Commits that a watcher reads at once.
+pub const WATCH_PAGE: usize = 64;
 /// Batches that one fsync of the embedded store carries: more would make the first of them wait too long.
 pub const STORE_GROUP: usize = 256;
 /// Bytes of one DHCP option that a document gives: a reply is one Ethernet frame, and others must fit beside it.

@@ -11,14 +11,14 @@ use tokio::sync::broadcast;
 
 use super::{
     Batch, Change, Commit, Entry, Expect, Key, Revision, Store, StoreError, Stored, Watch, Watched, bounds,
-    follow::{compacted, follow},
+    follow::{Kept, follow},
 };
-use crate::limits::{STORE_CHANGES, WATCH_QUEUE};
+use crate::limits::{STORE_CHANGES, WATCH_PAGE, WATCH_QUEUE};
 
 /// Keeps everything in memory; nothing outlives the process.
 #[derive(Debug)]
 pub struct MemoryStore {
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
     commits: broadcast::Sender<Arc<Watched>>,
 }
 
@@ -45,7 +45,7 @@ impl Log {
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self { inner: Mutex::default(), commits: broadcast::Sender::new(WATCH_QUEUE) }
+        Self { inner: Arc::default(), commits: broadcast::Sender::new(WATCH_QUEUE) }
     }
 }
 
@@ -57,7 +57,24 @@ impl MemoryStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
+    }
+}
+
+fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+    inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl Kept for Arc<Mutex<Inner>> {
+    async fn after(&self, revision: Revision) -> Result<Option<VecDeque<Watched>>, StoreError> {
+        let inner = lock(self);
+        let first = inner.revision - inner.history.len() as u64;
+        if revision.0 < first || revision.0 > inner.revision {
+            return Ok(None);
+        }
+        let skip = usize::try_from(revision.0 - first).unwrap_or(usize::MAX);
+        Ok(Some(inner.history.iter().skip(skip).take(WATCH_PAGE).cloned().collect()))
     }
 }
 
@@ -168,13 +185,6 @@ impl Store for MemoryStore {
     }
 
     async fn watch(&self, from: Revision) -> Result<Watch, StoreError> {
-        let inner = self.lock();
-        let live = self.commits.subscribe();
-        let kept = inner.revision - inner.history.len() as u64;
-        if from.0 < kept || from.0 > inner.revision {
-            return Ok(compacted());
-        }
-        let skip = usize::try_from(from.0 - kept).unwrap_or(usize::MAX);
-        Ok(follow(from, inner.history.iter().skip(skip).cloned().collect(), live))
+        follow(from, Arc::clone(&self.inner), &self.commits).await
     }
 }

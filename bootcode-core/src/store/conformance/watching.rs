@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{append, done, hold, next, put};
-use crate::store::{Batch, Change, Key, Revision, Store, Watch, Watched};
+use crate::{
+    limits::STORE_CHANGES,
+    store::{Batch, Change, Key, Revision, Store, Watch, Watched},
+};
 
 type Checked = Result<(), String>;
 
@@ -72,8 +75,8 @@ pub(super) async fn a_watch_from_the_future_says_compacted(store: Arc<dyn Store>
 }
 
 pub(super) async fn a_watcher_that_falls_behind_sees_everything_or_is_told(store: Arc<dyn Store>) -> Checked {
-    /// More than any backend keeps in memory for one watcher that does not read.
-    const COMMITS: u64 = 4096;
+    /// More than the backends here keep for one watcher that does not read.
+    const COMMITS: u64 = STORE_CHANGES + 2048;
     let behind = watch(&store, Revision(0)).await?;
     for first in (0..COMMITS).step_by(128) {
         let writers = (first..first + 128).map(|value| {

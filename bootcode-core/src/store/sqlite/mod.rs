@@ -26,18 +26,24 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use self::writer::Job;
 use super::{
     Batch, Commit, Entry, Key, Revision, Store, StoreError, Stored, Watch, Watched, bounds,
-    follow::{compacted, follow},
+    follow::{Kept, follow},
 };
 use crate::limits::{STORE_GROUP, WATCH_QUEUE};
 
 /// Reading connections kept open; more requests at once open more for their time.
 const IDLE_READERS: usize = 4;
 
+/// The reading connections of one file.
+#[derive(Debug, Clone)]
+struct Readers {
+    path: PathBuf,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
 /// A store in one file. Only one process may have it open.
 #[derive(Debug)]
 pub struct SqliteStore {
-    path: PathBuf,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    readers: Readers,
     commits: broadcast::Sender<Arc<Watched>>,
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<thread::JoinHandle<()>>,
@@ -45,42 +51,8 @@ pub struct SqliteStore {
     _lock: File,
 }
 
-impl SqliteStore {
-    /// Opens the store in this file, or makes it. Blocks; the schema of an older version is brought up to date.
-    ///
-    /// # Errors
-    /// [`StoreError::Open`] where the place cannot be used or another process has it open, [`StoreError::Damaged`] where
-    /// the file is no store or has lost its integrity. It is never overwritten.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let lock = open::lock(path)?;
-        let connection = open::writing(path)?;
-        let commits = broadcast::Sender::new(WATCH_QUEUE);
-        let (jobs, queue) = mpsc::channel(STORE_GROUP);
-        let announce = commits.clone();
-        let writer = thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || writer::run(connection, queue, &announce))
-            .map_err(|error| open::cannot(path, &error))?;
-        Ok(Self {
-            path: path.to_owned(),
-            idle: Arc::default(),
-            commits,
-            jobs: Some(jobs),
-            writer: Some(writer),
-            _lock: lock,
-        })
-    }
-
-    /// Checks every page and index of the file.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] with what is wrong.
-    pub async fn check_integrity(&self) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        self.reading(move |connection| Ok(open::integrity(connection, &path, "integrity_check"))).await?
-    }
-
-    async fn reading<T: Send + 'static>(
+impl Readers {
+    async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -101,6 +73,48 @@ impl SqliteStore {
         let done = tokio::task::spawn_blocking(work).await;
         done.map_err(|error| StoreError::Unavailable { message: error.to_string() })?
             .map_err(|error| StoreError::Unavailable { message: error.to_string() })
+    }
+}
+
+#[async_trait]
+impl Kept for Readers {
+    async fn after(&self, revision: Revision) -> Result<Option<VecDeque<Watched>>, StoreError> {
+        self.read(move |connection| tables::after(connection, revision)).await
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store in this file, or makes it. Blocks; the schema of an older version is brought up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] where the place cannot be used or another process has it open, [`StoreError::Damaged`] where
+    /// the file is no store or has lost its integrity. It is never overwritten.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = open::lock(path)?;
+        let connection = open::writing(path)?;
+        let commits = broadcast::Sender::new(WATCH_QUEUE);
+        let (jobs, queue) = mpsc::channel(STORE_GROUP);
+        let announce = commits.clone();
+        let writer = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer::run(connection, queue, &announce))
+            .map_err(|error| open::cannot(path, &error))?;
+        Ok(Self {
+            readers: Readers { path: path.to_owned(), idle: Arc::default() },
+            commits,
+            jobs: Some(jobs),
+            writer: Some(writer),
+            _lock: lock,
+        })
+    }
+
+    /// Checks every page and index of the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] with what is wrong.
+    pub async fn check_integrity(&self) -> Result<(), StoreError> {
+        let path = self.readers.path.clone();
+        self.readers.read(move |connection| Ok(open::integrity(connection, &path, "integrity_check"))).await?
     }
 
     async fn ask<T>(
@@ -129,22 +143,22 @@ impl Drop for SqliteStore {
 impl Store for SqliteStore {
     async fn get(&self, key: &Key) -> Result<Option<Stored>, StoreError> {
         let key = key.clone();
-        self.reading(move |connection| tables::get(connection, key)).await
+        self.readers.read(move |connection| tables::get(connection, key)).await
     }
 
     async fn list(&self, kind: &str) -> Result<(Vec<Stored>, Revision), StoreError> {
         let kind = kind.to_owned();
-        self.reading(move |connection| tables::list(connection, &kind)).await
+        self.readers.read(move |connection| tables::list(connection, &kind)).await
     }
 
     async fn read(&self, log: &str, from: u64) -> Result<Vec<Entry>, StoreError> {
         let log = log.to_owned();
-        self.reading(move |connection| tables::read(connection, &log, from)).await
+        self.readers.read(move |connection| tables::read(connection, &log, from)).await
     }
 
     async fn logs(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
         let prefix = prefix.to_owned();
-        self.reading(move |connection| tables::logs(connection, &prefix)).await
+        self.readers.read(move |connection| tables::logs(connection, &prefix)).await
     }
 
     async fn trim(&self, log: &str, before: u64) -> Result<(), StoreError> {
@@ -158,9 +172,6 @@ impl Store for SqliteStore {
     }
 
     async fn watch(&self, from: Revision) -> Result<Watch, StoreError> {
-        let live = self.commits.subscribe();
-        let missed: Option<VecDeque<Watched>> =
-            self.reading(move |connection| tables::since(connection, from)).await?;
-        Ok(missed.map_or_else(compacted, |missed| follow(from, missed, live)))
+        follow(from, self.readers.clone(), &self.commits).await
     }
 }

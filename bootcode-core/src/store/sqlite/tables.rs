@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::rows::Row;
 use crate::{
-    limits::STORE_CHANGES,
+    limits::{STORE_CHANGES, WATCH_PAGE},
     store::{Batch, Change, Entry, Expect, Key, Revision, Stored, Watched},
 };
 
@@ -55,8 +55,8 @@ pub(super) fn logs(connection: &Connection, prefix: &str) -> rusqlite::Result<Ve
     Ok(names)
 }
 
-/// The commits after `from`, or `None` where they are no longer all kept.
-pub(super) fn since(
+/// The next commits after `from`, or `None` where they are no longer all kept.
+pub(super) fn after(
     connection: &mut Connection,
     from: Revision,
 ) -> rusqlite::Result<Option<VecDeque<Watched>>> {
@@ -68,9 +68,11 @@ pub(super) fn since(
     if from > last || from.0 + 1 < oldest {
         return Ok(None);
     }
-    let missed = transaction
-        .prepare_cached("SELECT revision, changes FROM commits WHERE revision > ?1 ORDER BY revision")?
-        .query_map([signed(from.0)], |row| {
+    let some = transaction
+        .prepare_cached(
+            "SELECT revision, changes FROM commits WHERE revision > ?1 ORDER BY revision LIMIT ?2",
+        )?
+        .query_map([signed(from.0), signed(WATCH_PAGE as u64)], |row| {
             let revision = Revision(number(row, 0)?);
             let rows: Vec<Row> = json(row, 1)?;
             Ok(Watched::Commit {
@@ -79,7 +81,7 @@ pub(super) fn since(
             })
         })?
         .collect::<rusqlite::Result<VecDeque<_>>>()?;
-    Ok(Some(missed))
+    Ok(Some(some))
 }
 
 /// The revision of the last commit: its row is never removed.
