@@ -2,12 +2,16 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    fmt::Display,
+    hash::BuildHasher as _,
     net::Ipv4Addr,
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
+use smol_str::SmolStr;
 
 use super::pending::Turn;
 use crate::{
@@ -26,9 +30,14 @@ const SHOWN: Duration = Duration::from_secs(5);
 pub(super) struct Fleet {
     at: Revision,
     watch: Option<Watch>,
-    owners: HashMap<String, Vec<String>>,
-    claims: HashMap<String, Vec<String>>,
+    owners: BTreeSet<(Claim, SmolStr)>,
+    claims: HashMap<SmolStr, Box<[Claim]>, RandomState>,
+    hasher: RandomState,
 }
+
+/// The hash of what a machine has: a fleet's texts would be most of a server's memory. Where two machines share one by chance, each is
+/// checked with the other, which finds nothing.
+type Claim = u32;
 
 impl Fleet {
     /// Whether documents can be checked without the rest of the fleet: what many machines share may change each of them.
@@ -41,8 +50,8 @@ impl Fleet {
     pub(super) fn concerned(&self, set: &DocumentSet) -> BTreeSet<Key> {
         let mut keys = BTreeSet::new();
         let mut machine = |text: &str| {
-            let owners = claim_of_mac(text).and_then(|claim| self.owners.get(&claim));
-            let names = owners.into_iter().flatten().map(String::as_str).chain([text]);
+            let owners = self.claim_of_mac(text).into_iter().flat_map(|claim| self.owners(claim));
+            let names = owners.map(SmolStr::as_str).chain([text]);
             keys.extend(names.map(|name| Key::new(Kind::Hardware.name(), name)));
         };
         let mut others = Vec::new();
@@ -51,9 +60,8 @@ impl Fleet {
             others.push(Key::new(document.kind.name(), name));
             match document.kind {
                 Kind::Hardware => {
-                    let owners = claims(name, &document.spec);
-                    let owners = owners.iter().filter_map(|claim| self.owners.get(claim)).flatten();
-                    owners.for_each(|owner| machine(owner));
+                    let claims = self.claims(name, &document.spec).into_iter();
+                    claims.flat_map(|claim| self.owners(claim)).for_each(|owner| machine(owner));
                 }
                 Kind::Workflow => {
                     let map = document.spec["hardwareMap"].as_object();
@@ -122,42 +130,47 @@ impl Fleet {
 
     fn put(&mut self, name: &str, spec: &Value) {
         self.forget(name);
-        let claims = claims(name, spec);
-        for claim in &claims {
-            self.owners.entry(claim.clone()).or_default().push(name.to_owned());
-        }
-        self.claims.insert(name.to_owned(), claims);
+        let (claims, name) = (self.claims(name, spec), SmolStr::from(name));
+        self.owners.extend(claims.iter().map(|claim| (*claim, name.clone())));
+        self.claims.insert(name, claims.into());
     }
 
     fn forget(&mut self, name: &str) {
-        for claim in self.claims.remove(name).into_iter().flatten() {
-            if let Some(owners) = self.owners.get_mut(&claim) {
-                owners.retain(|owner| owner != name);
-                if owners.is_empty() {
-                    self.owners.remove(&claim);
-                }
+        if let Some((name, claims)) = self.claims.remove_entry(name) {
+            for claim in claims {
+                self.owners.remove(&(claim, name.clone()));
             }
         }
     }
-}
 
-/// What a machine has that another one may not have as well: what `document::check` compares across machines.
-fn claims(name: &str, spec: &Value) -> Vec<String> {
-    let lists = [&spec["interfaces"], &spec["links"]["vlans"]];
-    let mut claims = Vec::with_capacity(4);
-    for interface in lists.into_iter().filter_map(Value::as_array).flatten() {
-        claims.extend(interface["mac"].as_str().and_then(claim_of_mac));
-        let ip = interface["ip"].as_str().and_then(|ip| ip.parse::<Ipv4Addr>().ok());
-        claims.extend(ip.map(|ip| format!("ip {ip}")));
+    fn owners(&self, claim: Claim) -> impl Iterator<Item = &SmolStr> {
+        let from = (claim, SmolStr::default());
+        self.owners.range(from..).take_while(move |(other, _)| *other == claim).map(|(_, name)| name)
     }
-    let identity = spec["identity"].as_object().into_iter().flatten();
-    claims.extend(
-        identity.filter_map(|(key, value)| Some(format!("{key} {}", value.as_str()?.to_lowercase()))),
-    );
-    claims.push(format!("host {}", spec["hostname"].as_str().unwrap_or(name)));
-    claims
-}
 
-fn claim_of_mac(text: &str) -> Option<String> {
-    text.parse::<MacAddr>().ok().map(|mac| format!("mac {mac}"))
+    /// What a machine has that another one may not have as well: what `document::check` compares across machines.
+    fn claims(&self, name: &str, spec: &Value) -> Vec<Claim> {
+        let lists = [&spec["interfaces"], &spec["links"]["vlans"]];
+        let mut claims = Vec::with_capacity(4);
+        for interface in lists.into_iter().filter_map(Value::as_array).flatten() {
+            claims.extend(interface["mac"].as_str().and_then(|mac| self.claim_of_mac(mac)));
+            let ip = interface["ip"].as_str().and_then(|ip| ip.parse::<Ipv4Addr>().ok());
+            claims.extend(ip.map(|ip| self.claim("ip", ip)));
+        }
+        let identity = spec["identity"].as_object().into_iter().flatten();
+        claims.extend(
+            identity.filter_map(|(key, value)| Some(self.claim(key, value.as_str()?.to_lowercase()))),
+        );
+        claims.push(self.claim("host", spec["hostname"].as_str().unwrap_or(name)));
+        claims
+    }
+
+    fn claim_of_mac(&self, text: &str) -> Option<Claim> {
+        text.parse::<MacAddr>().ok().map(|mac| self.claim("mac", mac))
+    }
+
+    fn claim(&self, what: &str, value: impl Display) -> Claim {
+        // Half of its bits: a hundred thousand machines have some ten that share one by chance.
+        self.hasher.hash_one(format!("{what} {value}")) as Claim
+    }
 }
