@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use super::{Bond, DhcpOption, Links, Netboot};
+use super::{Blank, Bond, DhcpOption, Links, Netboot, Rare};
 use crate::{
     arch::{Arch, Firmware},
     mac::MacAddr,
@@ -62,7 +62,8 @@ pub struct HardwareSpec {
     pub local_boot: LocalBoot,
     /// What it loads from the network instead of the server's own choice.
     #[serde(skip_serializing_if = "Netboot::is_empty")]
-    pub netboot: Netboot,
+    #[cfg_attr(feature = "schema", schemars(with = "Netboot"))]
+    pub netboot: Rare<Netboot>,
     /// DHCP options by their numbers, before those of its Network.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dhcp_options: Vec<DhcpOption>,
@@ -77,7 +78,8 @@ pub struct HardwareSpec {
     #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Text>"))]
     pub vendor_data: Option<Arc<Variable>>,
     /// What metadata serves besides.
-    pub instance: Instance,
+    #[cfg_attr(feature = "schema", schemars(with = "Instance"))]
+    pub instance: Rare<Instance>,
     /// What a `tinkerbell.org/v1alpha1` document that this was read from said in its `spec`, as written: templates see it as
     /// `.hardware.spec` and `.Hardware`. Nothing else reads it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -278,6 +280,13 @@ pub struct Instance {
     /// Whether EC2's routes want a session's token (IMDSv2).
     #[serde(skip_serializing_if = "HttpTokens::is_optional")]
     pub http_tokens: HttpTokens,
+}
+
+impl Blank for Instance {
+    fn blank() -> &'static Self {
+        static BLANK: Instance = Instance { tags: Vec::new(), http_tokens: HttpTokens::Optional };
+        &BLANK
+    }
 }
 
 /// Whether EC2's metadata are answered without a session, by EC2's own names.

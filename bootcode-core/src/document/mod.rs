@@ -14,6 +14,7 @@ mod network;
 mod origins;
 mod plan;
 mod profile;
+mod rare;
 mod read;
 mod resolve;
 #[cfg(feature = "schema")]
@@ -54,6 +55,7 @@ pub use network::{
 pub use origins::{FieldOrigin, FieldValue};
 pub use plan::Plan;
 pub use profile::{ProfileError, merge};
+pub use rare::{Blank, Rare};
 pub use read::read;
 pub use resolve::ResolveError;
 #[cfg(feature = "schema")]

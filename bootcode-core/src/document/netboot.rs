@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Blank;
 use crate::{
     arch::{ClientArch, Firmware, Platform},
     files::FileName,
@@ -30,6 +31,14 @@ pub struct Netboot {
     /// Also while no workflow is open: for machines that never boot from a disk. Needs a script of its own.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub always: bool,
+}
+
+impl Blank for Netboot {
+    fn blank() -> &'static Self {
+        static BLANK: Netboot =
+            Netboot { nbp: None, http_uri: None, script: None, script_text: None, always: false };
+        &BLANK
+    }
 }
 
 impl Netboot {

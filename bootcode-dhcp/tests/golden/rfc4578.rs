@@ -48,7 +48,7 @@ fn every_row_of_the_architecture_table() {
 #[test]
 fn what_documents_name_is_loaded_instead() {
     let shim = Netboot { nbp: Some("shimx64.efi".into()), ..Default::default() };
-    let machine = &world().with(|world| world.hardware.as_mut().unwrap().spec.netboot = shim);
+    let machine = &world().with(|world| world.hardware.as_mut().unwrap().spec.netboot = shim.into());
     let by_http = &world().with(|world| {
         let netboot = &mut world.hardware.as_mut().unwrap().spec.netboot;
         netboot.http_uri = Some("https://boot.example/shimx64.efi".into());
