@@ -80,7 +80,10 @@ impl Snapshot {
                         held.retain(concerns_machines);
                         continue;
                     }
-                    self.write(|index| held.drain(..).for_each(|change| change_index(index, &change)));
+                    // All of them live until what is made of them does: else that would come to lie among a fleet's freed changes, and
+                    // keep their memory. And the room for so many is not kept either.
+                    let shown = std::mem::take(&mut held);
+                    self.write(|index| shown.iter().for_each(|change| change_index(index, change)));
                     self.revision.send_replace(revision);
                 }
                 Watched::Compacted => {
