@@ -373,11 +373,16 @@ impl LeaseTable {
         }
         match machine {
             Some((mac, LeaseState::Quarantined, _)) => addresses.forget_machine(mac, ip),
-            Some((mac, _, ends)) => {
-                // Of two that a machine had, the one that runs longer is its own.
+            Some((mac, state, ends)) => {
+                // Of two that a machine had, a bound one is its own, then the one that runs longer: what was given back or is kept from
+                // all ends later than it where the clock went back meanwhile.
                 let other = addresses.by_mac.get(&mac).filter(|other| **other != ip);
                 let other = other.and_then(|other| addresses.known.get(other)?.lease.as_ref());
-                if other.is_none_or(|(other, _)| other.mac != mac || other.ends <= ends) {
+                let before = |other: &Lease| {
+                    let bound = [other.state, state].map(|state| state == LeaseState::Bound);
+                    other.mac != mac || (bound[0], other.ends) <= (bound[1], ends)
+                };
+                if other.is_none_or(|(other, _)| before(other)) {
                     addresses.by_mac.insert(mac, ip);
                 }
             }

@@ -273,3 +273,36 @@ async fn once_an_hour_leases_go_that_ended_and_that_no_pool_holds_any_more() {
     assert_eq!(stored(&store).await, [running]);
     task.abort();
 }
+
+/// What ends later than a machine's lease only because the clock went back does not hide it: whichever is read first.
+#[test]
+fn a_lease_is_its_machines_own_beside_one_that_ended_before_the_clock_went_back() {
+    let network = network();
+    let (held, other) = (Ipv4Addr::new(10, 0, 0, 20), Ipv4Addr::new(10, 0, 0, 21));
+    let at = |seconds: i64| Timestamp::from_second(1_700_000_000 + seconds).unwrap();
+    let stored = |ip, state, ends, revision| {
+        let lease = Lease { mac: mac(1), state, ends, client_id: None };
+        Stored { key: Lease::key(&network.name, ip), revision: Revision(revision), value: lease.to_value() }
+    };
+    let bound = stored(held, LeaseState::Bound, at(600), 2);
+    for state in [LeaseState::Released, LeaseState::Quarantined] {
+        let ended = stored(other, state, at(7200), 1);
+        for order in [[&bound, &ended], [&ended, &bound]] {
+            for asked_before in [false, true] {
+                let mut table = LeaseTable::new(&[]);
+                for (n, stored) in order.into_iter().enumerate() {
+                    table.load(&stored.key, Some(stored));
+                    if asked_before && n == 0 && std::ptr::eq(stored, &ended) {
+                        // It is held for the machine once more, and then the clock goes back.
+                        table.standing(&network, mac(1), LeaseAsk::Any(Some(other)), false, at(7300));
+                    }
+                }
+                let standing = table.standing(&network, mac(1), LeaseAsk::Keep(held), false, at(0));
+                assert!(
+                    matches!(standing, Standing::May { ip, leased: Some(_), .. } if ip == held),
+                    "{state:?}, {order:?}, asked before: {asked_before}: {standing:?}"
+                );
+            }
+        }
+    }
+}
