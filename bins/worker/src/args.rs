@@ -7,8 +7,8 @@ use clap::{Parser, ValueEnum};
 /// Runs the actions of this machine's workflow as containers.
 ///
 /// Without --server everything is read from the kernel command line (bootcode.server= bootcode.worker= bootcode.token=, or
-/// bootcode.server= bootcode.inventory= on a machine that nobody declared), as in OSIE: then the containers are run by crun, the disks that the workflow did not select are made read-only, and
-/// the machine is restarted or powered off at the workflow's end.
+/// bootcode.server= bootcode.inventory= on a machine that nobody declared), as in OSIE: then the containers are run by crun, the
+/// disks that the workflow did not select are made read-only, and the machine is restarted or powered off at the workflow's end.
 #[derive(Debug, Parser)]
 #[command(name = "bootcode-worker", version)]
 pub(crate) struct Args {
