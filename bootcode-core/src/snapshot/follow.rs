@@ -75,9 +75,11 @@ impl Snapshot {
                         _ => None,
                     });
                     is_open = announced.map_or(is_open, |parts| parts > 0);
+                    if is_open {
+                        changes.retain(concerns_machines);
+                    }
                     held.append(&mut changes);
                     if is_open {
-                        held.retain(concerns_machines);
                         continue;
                     }
                     // All of them live until what is made of them does: else that would come to lie among a fleet's freed changes, and
