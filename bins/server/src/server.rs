@@ -6,6 +6,7 @@ use axum::Router;
 use bootcode_api::{operator, worker};
 use bootcode_core::{
     boot::Site,
+    document::Kind,
     files::{Autoexec, Rendered, RenderedParts},
     policy::{BootPolicy, DefaultPolicy},
     preview::BootPreview,
@@ -197,6 +198,9 @@ impl Server {
         let follow = Arc::clone(&control.snapshot);
         let (store, clock, token) = (Arc::clone(&control.store), Arc::clone(&control.clock), cancel.clone());
         start("the snapshot", Box::pin(async move { follow.follow(store, clock, token).await }));
+        // Nobody is answered before: to a start that does not know its machines yet each of them is a stranger.
+        let (_, applied) = control.store.list(Kind::Network.name()).await?;
+        let _ = cancel.run_until_cancelled(control.snapshot.reached(applied)).await;
         let mark = freshness::follow(
             control.data.clone(),
             Arc::clone(&control.snapshot),

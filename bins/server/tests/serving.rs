@@ -12,7 +12,9 @@ use std::{
 };
 
 use bootcode_tftp::registry::Digest;
-use common::{MACHINE, NETWORK, Place, TEMPLATE, WORKFLOW, machines, on_a_wire, operators, request};
+use common::{
+    MACHINE, NETWORK, Place, TEMPLATE, WORKFLOW, block_on, machines, on_a_wire, operators, request,
+};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -131,6 +133,29 @@ fn a_watched_directory_is_applied_whole_or_not_at_all() {
         place.write("machines/e.yaml", &any);
         let fault = server.wait_for("machines/e.yaml:4:");
         assert!(fault.contains("overwrite"), "{fault}");
+    });
+}
+
+/// A machine that asks a moment after the start is none that nobody declared.
+#[test]
+fn a_server_that_serves_knows_all_that_its_directory_brought() {
+    on_a_wire(|| {
+        let place = Place::complete("sources: [{dir: machines}]\n");
+        let mut text = NETWORK.replace("192.168.99.0/24", "192.168.0.0/16");
+        for n in 0..3000 {
+            let (high, low) = (n / 250, n % 250 + 1);
+            text.push_str("---\n");
+            text.push_str(
+                &MACHINE
+                    .replace("node-1", &format!("m{n}"))
+                    .replace("00:00:01", &format!("01:{high:02x}:{low:02x}"))
+                    .replace("192.168.99.11", &format!("192.168.{}.{low}", 100 + high)),
+            );
+        }
+        place.write("machines/all.yaml", text);
+        let server = place.serve(&[]);
+        let last = block_on(server.client().timeline("m2999", 0, false));
+        assert!(last.is_ok(), "{last:?}");
     });
 }
 
