@@ -116,16 +116,32 @@ impl Served {
 struct Dnsmasq(Child);
 
 impl Dnsmasq {
-    /// As it is without further words: it pings an address for three seconds before it offers it.
+    /// As it is without further words: it pings an address for three seconds before it offers it. It listens when this returns: the one
+    /// search may follow at once.
     fn start() -> Self {
+        let before = servers();
         run("ip", &format!("address add {OTHER}/24 dev cli0"));
         let words = "--keep-in-foreground --conf-file=/dev/null --user=root --group=root --port=0 --pid-file= \
                      --dhcp-leasefile=/dev/null --interface=cli0 --bind-dynamic \
                      --dhcp-range=192.168.99.150,192.168.99.199 --dhcp-authoritative";
         let child =
             Command::new("dnsmasq").args(words.split_whitespace()).stderr(Stdio::null()).spawn().unwrap();
-        Self(child)
+        let this = Self(child);
+        for _ in 0..100 {
+            if servers() > before {
+                return this;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("dnsmasq does not listen");
     }
+}
+
+/// Sockets on port 67 in this thread's namespace.
+fn servers() -> usize {
+    let sockets = std::fs::read_to_string("/proc/thread-self/net/udp").unwrap();
+    let port = |line: &str| line.split_whitespace().nth(1).is_some_and(|address| address.ends_with(":0043"));
+    sockets.lines().filter(|line| port(line)).count()
 }
 
 impl Drop for Dnsmasq {
