@@ -31,6 +31,7 @@ pub struct ContainerSpec {
     pub namespaces: Namespaces,
 }
 
+#[cfg(any(feature = "docker", feature = "oci"))]
 impl ContainerSpec {
     /// All variables with their values, as a runtime takes them: `NAME=value`. A secret of the same name counts.
     pub(super) fn variables(&self) -> impl Iterator<Item = String> {
@@ -40,6 +41,7 @@ impl ContainerSpec {
     }
 
     /// Whether it sets this variable.
+    #[cfg(feature = "oci")]
     pub(super) fn sets(&self, name: &str) -> bool {
         self.environment.contains_key(name) || self.secrets.contains_key(name)
     }
