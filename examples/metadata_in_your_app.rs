@@ -17,6 +17,7 @@ use bootcode_core::{
     files::Memory,
     secret::NoSecrets,
     session::{Claims, Entropy, Sealer, Use, random_id},
+    source::NoWork,
     timeline::NoRecorder,
 };
 use bootcode_examples::Inventory;
@@ -43,6 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     let parts = MetadataParts {
         hardware: Arc::clone(&inventory) as _,
+        instances: Arc::new(NoWork),
         networks: inventory,
         files: Arc::new(Memory::default()),
         proxies: Arc::new([]),

@@ -47,6 +47,11 @@ impl ManualClock {
         Self { now: tokio::sync::watch::Sender::new(start) }
     }
 
+    /// Sets the clock, also back.
+    pub fn set(&self, now: Timestamp) {
+        self.now.send_replace(now);
+    }
+
     /// Moves the clock forward and wakes the sleepers whose time has come.
     pub fn advance(&self, by: std::time::Duration) {
         self.now.send_modify(|now| *now += by);

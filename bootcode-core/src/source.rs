@@ -107,6 +107,17 @@ pub trait NetworkSource: Send + Sync {
     }
 }
 
+/// Which instance a machine is: another one after each installation.
+#[async_trait]
+pub trait InstanceSource: Send + Sync {
+    /// The id of this machine's instance: printable ASCII without a slash. The same over boots and restarts of the server, and another one
+    /// from the moment at which an installation begins to write; never again one that it had.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    async fn instance_id(&self, hardware: &Hardware) -> Result<String, SourceError>;
+}
+
 /// What there is to do on machines.
 #[async_trait]
 pub trait WorkSource: Send + Sync {
@@ -137,7 +148,7 @@ pub enum Work {
     },
 }
 
-/// For embedders without a workflow engine: every machine is idle.
+/// For embedders without a workflow engine: every machine is idle, and its first instance.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoWork;
 
@@ -145,5 +156,12 @@ pub struct NoWork;
 impl WorkSource for NoWork {
     async fn work(&self, _: &Hardware) -> Result<Work, SourceError> {
         Ok(Work::Idle)
+    }
+}
+
+#[async_trait]
+impl InstanceSource for NoWork {
+    async fn instance_id(&self, hardware: &Hardware) -> Result<String, SourceError> {
+        Ok(hardware.instance_id())
     }
 }

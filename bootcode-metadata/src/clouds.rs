@@ -82,7 +82,8 @@ async fn ec2_leaf(
     let asker = ec2_asker(&parts, peer, &headers, &family).await?;
     let refused = IntoResponse::into_response;
     let networks = parts.networks_of(&asker.hardware).await.map_err(refused)?;
-    let answer = ec2::answer(&asker.hardware, &networks, path);
+    let instance_id = parts.instance_id(&asker.hardware).await.map_err(refused)?;
+    let answer = ec2::answer(&asker.hardware, &instance_id, &networks, path);
     let answer = answer.ok_or_else(|| Refusal(Reason::NotFound).into_response())?;
     if path == "meta-data/instance-id" {
         parts.fetched(&asker.hardware, &format!("{family}{path}"));
@@ -159,7 +160,7 @@ async fn openstack_file(
     let path = format!("/openstack/{version}/{file}");
     let value = match file {
         "" => return Ok(([NO_STORE, TEXT], openstack::files(&asker.hardware).join("\n")).into_response()),
-        "meta_data.json" => openstack::meta_data(&asker.hardware),
+        "meta_data.json" => openstack::meta_data(&asker.hardware, &parts.instance_id(&asker.hardware).await?),
         "network_data.json" => {
             openstack::network_data(&asker.hardware, &parts.networks_of(&asker.hardware).await?)
         }

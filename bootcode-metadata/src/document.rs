@@ -17,6 +17,8 @@ use crate::nocloud::network_config;
 /// What the document takes from outside the Hardware.
 #[derive(Debug, Clone, Default)]
 pub struct Addresses {
+    /// The id of the machine's instance, as [`bootcode_core::source::InstanceSource`] tells it.
+    pub instance_id: String,
     /// The machine's Networks by the ids of its interfaces and VLANs.
     pub networks: BTreeMap<String, Arc<Network>>,
     /// Where the server is, without a slash at the end.
@@ -49,7 +51,7 @@ pub fn document(hardware: &Hardware, addresses: &Addresses) -> Value {
         })
         .collect();
     json!({
-        "id": hardware.instance_id(),
+        "id": addresses.instance_id,
         "hostname": hardware.hostname(),
         "arch": spec.arch,
         "firmware": spec.firmware,

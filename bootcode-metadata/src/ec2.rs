@@ -36,6 +36,7 @@ pub enum Ec2Answer {
 #[must_use]
 pub fn answer(
     hardware: &Hardware,
+    instance_id: &str,
     networks: &BTreeMap<String, Arc<Network>>,
     path: &str,
 ) -> Option<Ec2Answer> {
@@ -46,7 +47,7 @@ pub fn answer(
         "vendor-data" => hardware.spec.vendor_data.as_ref().map(|_| Ec2Answer::VendorData),
         "dynamic" => Some(Ec2Answer::Text("instance-identity/".to_owned())),
         "dynamic/instance-identity" => Some(Ec2Answer::Text("document".to_owned())),
-        "dynamic/instance-identity/document" => Some(Ec2Answer::Document(identity(hardware))),
+        "dynamic/instance-identity/document" => Some(Ec2Answer::Document(identity(hardware, instance_id))),
         "meta-data/public-keys" if !hardware.spec.ssh_keys.is_empty() => {
             let keys = 0..hardware.spec.ssh_keys.len();
             Some(Ec2Answer::Text(keys.map(|key| format!("{key}=key-{key}")).collect::<Vec<_>>().join("\n")))
@@ -54,7 +55,7 @@ pub fn answer(
         _ => {
             let below =
                 path.strip_prefix("meta-data").filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
-            let leaves = meta_data(hardware, networks);
+            let leaves = meta_data(hardware, instance_id, networks);
             let wanted = below.trim_start_matches('/');
             match leaves.get(wanted) {
                 Some(leaf) => Some(Ec2Answer::Text(leaf.clone())),
@@ -86,7 +87,11 @@ fn listing(leaves: &BTreeMap<String, String>, directory: &str) -> Option<String>
 
 /// The leaves of `meta-data`. Those that Tinkerbell has are always there, empty where nothing is known; others only
 /// where they say something.
-fn meta_data(hardware: &Hardware, networks: &BTreeMap<String, Arc<Network>>) -> BTreeMap<String, String> {
+fn meta_data(
+    hardware: &Hardware,
+    instance_id: &str,
+    networks: &BTreeMap<String, Arc<Network>>,
+) -> BTreeMap<String, String> {
     let mut leaves = BTreeMap::new();
     let mut leaf = |path: &str, value: String| {
         leaves.insert(path.to_owned(), value);
@@ -94,7 +99,7 @@ fn meta_data(hardware: &Hardware, networks: &BTreeMap<String, Arc<Network>>) -> 
     let spec = &hardware.spec;
     let primary = primary(hardware);
     let addresses = || spec.interfaces.iter().filter_map(|interface| interface.ip);
-    leaf("instance-id", hardware.instance_id());
+    leaf("instance-id", instance_id.to_owned());
     leaf("hostname", hardware.hostname().to_owned());
     leaf("local-hostname", hardware.hostname().to_owned());
     leaf("iqn", primary.map(iscsi_name).unwrap_or_default());
@@ -159,12 +164,12 @@ fn iscsi_name(interface: &Interface) -> String {
     format!("eui.{a:02X}{b:02X}{c:02X}FFFE{d:02X}{e:02X}{f:02X}")
 }
 
-fn identity(hardware: &Hardware) -> String {
+fn identity(hardware: &Hardware, instance_id: &str) -> String {
     let ip = primary(hardware).and_then(|interface| interface.ip);
     let document = json!({
         // The form of the document, as EC2 numbers it.
         "version": "2017-09-30",
-        "instanceId": hardware.instance_id(),
+        "instanceId": instance_id,
         "instanceType": instance_type(hardware),
         "architecture": hardware.spec.arch,
         "privateIp": ip,

@@ -2,7 +2,7 @@
 
 /// Bytes of a phone-home call: three or four public keys and some names.
 pub const PHONE_HOME_BYTES: usize = 64 << 10;
-/// Characters of an instance id that is kept: ours have at most 65, those of clouds about 20.
+/// Characters of an instance id that is kept: ours have at most 97, those of clouds about 20.
 pub const INSTANCE_ID_CHARS: usize = 128;
 /// Bytes of a host key that is kept: one of RSA with 8,192 bits has 1,400 and its comment.
 pub const HOST_KEY_BYTES: usize = 2048;

@@ -26,13 +26,13 @@ pub fn files(hardware: &Hardware) -> Vec<&'static str> {
 
 /// `meta_data.json`: who the instance is, and the keys that are let in.
 #[must_use]
-pub fn meta_data(hardware: &Hardware) -> Value {
+pub fn meta_data(hardware: &Hardware, instance_id: &str) -> Value {
     let keys = hardware.spec.ssh_keys.iter().enumerate();
     let names: BTreeMap<String, &String> = keys.clone().map(|(at, key)| (format!("key-{at}"), key)).collect();
     let list: Vec<Value> =
         keys.map(|(at, key)| json!({"name": format!("key-{at}"), "type": "ssh", "data": key})).collect();
     json!({
-        "uuid": hardware.instance_id(),
+        "uuid": instance_id,
         "name": hardware.name,
         "hostname": hardware.hostname(),
         "launch_index": 0,

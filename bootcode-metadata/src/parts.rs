@@ -13,7 +13,7 @@ use bootcode_core::{
     files::{FileName, FileRequest, FileSource},
     secret::{SecretRef, SecretSource},
     session::{Claims, Entropy, Sealer, Use, random_id},
-    source::{HardwareSource, NetworkKey, NetworkSource},
+    source::{HardwareSource, InstanceSource, NetworkKey, NetworkSource},
     template::Variable,
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason, Subject},
 };
@@ -31,6 +31,8 @@ use crate::{
 pub struct MetadataParts {
     /// Machines.
     pub hardware: Arc<dyn HardwareSource>,
+    /// Which instance each is.
+    pub instances: Arc<dyn InstanceSource>,
     /// Their networks.
     pub networks: Arc<dyn NetworkSource>,
     /// The server's files, for the size of what is installed.
@@ -106,18 +108,30 @@ impl MetadataParts {
         let networks = self.networks_of(hardware).await?;
         let network = hardware.netboot_interface().and_then(|interface| networks.get(interface.id.as_str()));
         let base_url = self.site.base_url(network.map(|network| &**network));
+        let instance_id = self.instance_id(hardware).await?;
         let phone_home = asker.claims.as_ref().map(|claims| {
             let token = self.sealer.seal(&Claims {
                 used_for: Use::Instance,
                 hardware: hardware.name.clone(),
                 id: random_id(&self.entropy),
-                bound: hardware.instance_id(),
+                bound: instance_id.clone(),
                 // A token that begets a longer one would be good for ever.
                 expires: claims.expires,
             });
             format!("{base_url}/phone-home?token={token}")
         });
-        Ok(Addresses { os_bytes: self.os_bytes(hardware).await?, networks, base_url, phone_home })
+        Ok(Addresses {
+            instance_id,
+            os_bytes: self.os_bytes(hardware).await?,
+            networks,
+            base_url,
+            phone_home,
+        })
+    }
+
+    /// Which instance the machine is.
+    pub(crate) async fn instance_id(&self, hardware: &Hardware) -> Result<String, Refusal> {
+        self.instances.instance_id(hardware).await.map_err(|_| Refusal(Reason::StoreAway))
     }
 
     /// The machine's networks by the ids of its interfaces and VLANs.

@@ -146,7 +146,8 @@ async fn seed_file(
     };
     let text = match file {
         SeedFile::MetaData => {
-            nocloud::meta_data(&hardware.instance_id(), hardware.hostname(), &hardware.spec.ssh_keys)
+            let instance_id = parts.instance_id(&hardware).await?;
+            nocloud::meta_data(&instance_id, hardware.hostname(), &hardware.spec.ssh_keys)
         }
         SeedFile::UserData => nocloud::user_data(&hardware),
         SeedFile::VendorData => nocloud::vendor_data(&hardware),

@@ -17,7 +17,7 @@ use bootcode_core::{
     files::Memory,
     secret::NoSecrets,
     session::{Claims, Sealer, Use},
-    source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError},
+    source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, NoWork, SourceError},
     timeline::NoRecorder,
 };
 use bootcode_metadata::{MetadataParts, router};
@@ -73,6 +73,7 @@ fn parts() -> MetadataParts {
     let site = Arc::new(Neighbours);
     MetadataParts {
         hardware: Arc::clone(&site) as _,
+        instances: Arc::new(NoWork),
         networks: site,
         files: Arc::new(Memory::default()),
         proxies: Arc::new([]),

@@ -307,6 +307,7 @@ fn metadata(control: &Control, files: &files::MachineFiles, site: &Site, proxies
     bootcode_metadata::router(MetadataParts {
         secrets: Arc::clone(&control.secrets),
         hardware: Arc::clone(&control.hardware),
+        instances: Arc::clone(&control.engine) as _,
         networks: Arc::clone(&control.snapshot) as _,
         files: Arc::clone(&files.files),
         proxies: proxies.into(),

@@ -91,7 +91,12 @@ impl Engine {
                 return Ok(Some(self.blocked(workflow, reason)));
             }
         }
-        let claim = Command::Claim { machine: caller.machine(), next: index, digest };
+        let claim = Command::Claim {
+            machine: caller.machine(),
+            next: index,
+            digest,
+            instances: self.index.instance(&caller.hardware.name).map_or(0, |last| last.number),
+        };
         let state = self.command(workflow, claim).await?.state;
         self.live.waits(workflow, None);
         let metadata_token = self.metadata_token(caller, &state);

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::{
     clock::Timestamp,
     store::Revision,
-    workflow::{State, next_deadline, work_for},
+    workflow::{Instance, State, next_deadline, work_for},
 };
 
 /// Every state that was folded. Behind the store by some milliseconds at most; nothing is decided on it alone.
@@ -75,6 +75,13 @@ impl Index {
 
     pub(super) fn work(&self, hardware: &crate::document::Hardware) -> crate::source::Work {
         work_for(self.of(&hardware.name).iter().map(|state| &**state), hardware)
+    }
+
+    /// The last instance of a machine.
+    pub(super) fn instance(&self, machine: &str) -> Option<Instance> {
+        let known = self.read();
+        let names = known.machines.get(machine).into_iter().flat_map(|machine| &machine.workflows);
+        names.filter_map(|name| known.states.get(name)?.instances.get(machine).copied()).max()
     }
 
     /// Keeps a state unless a newer one is known.

@@ -75,6 +75,8 @@ pub(super) struct Checker {
     pub(super) outcomes: BTreeMap<Attempt, Vec<Outcome>>,
     /// When each attempt was handed out, and when it must be over, in virtual time.
     pub(super) handed_out: BTreeMap<Attempt, (u64, u64)>,
+    /// The number of each machine's last instance.
+    instances: BTreeMap<String, u64>,
     /// Since when the server runs.
     pub(super) up_since: Timestamp,
     pub(super) now_ms: u64,
@@ -157,10 +159,20 @@ impl Checker {
                 seen.may_arm(&what, worker, disks)?;
                 seen.armed.insert(worker.clone(), disks.clone());
             }
-            Event::ActionStarted { index, attempt, worker, boot_id, deadline, .. } => {
+            Event::ActionStarted { index, attempt, worker, boot_id, deadline, instance, .. } => {
                 counts.add("attempts");
                 let attempt = Attempt { workflow: name.to_owned(), index: *index, number: *attempt };
                 seen.may_start(&what, &attempt, worker, recorded.at)?;
+                if let Some(number) = instance {
+                    counts.add("instances");
+                    let last = self.instances.insert(worker.clone(), *number);
+                    if last.is_some_and(|last| last >= *number) {
+                        return broken(
+                            "an-instance-is-new",
+                            format!("{what}: {worker} has {number} after {last:?}"),
+                        );
+                    }
+                }
                 let left_ms = u64::try_from(deadline.duration_since(recorded.at).as_millis()).unwrap_or(0);
                 let over_ms = now_ms + left_ms;
                 self.handed_out.insert(attempt.clone(), (now_ms, over_ms));

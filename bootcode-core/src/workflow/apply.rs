@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Event, FailureReason, HookState, Outcome, Recorded, State,
+    Event, FailureReason, HookState, Instance, Outcome, Recorded, State,
     state::{ActionPhase, ActionState, Open, Phase, Plan, Seen},
 };
 
@@ -41,13 +41,16 @@ impl State {
             Event::DisksArmed { worker, disks } => {
                 self.armed.insert(worker.clone(), disks.clone());
             }
-            Event::ActionStarted { index, attempt, worker, boot_id, digest, deadline } => {
+            Event::ActionStarted { index, attempt, worker, boot_id, digest, deadline, instance } => {
                 self.phase = Phase::Running;
                 self.begun = true;
                 self.started.get_or_insert(recorded.at);
                 match self.ran_in.get_mut(worker) {
                     Some(ran_in) => ran_in.clone_from(boot_id),
                     None => drop(self.ran_in.insert(worker.clone(), boot_id.clone())),
+                }
+                if let Some(number) = *instance {
+                    self.instances.insert(worker.clone(), Instance { number, since: recorded.at });
                 }
                 self.open = Some(Open {
                     index: *index,

@@ -42,6 +42,8 @@ pub enum Command<'a> {
         next: u32,
         /// The digest of that action's image, where it is the built-in registry's.
         digest: Option<String>,
+        /// The number of the machine's last instance, whichever workflow made it; 0 before the first.
+        instances: u64,
     },
     /// A worker reports the end of an attempt.
     Report {

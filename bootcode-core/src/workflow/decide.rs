@@ -32,7 +32,9 @@ pub fn decide(state: &State, command: Command<'_>, now: Timestamp) -> Result<Vec
         Command::Hold { reason } => draft.hold(reason),
         Command::Release => draft.release()?,
         Command::WorkerHello { machine } => draft.seen(&machine),
-        Command::Claim { machine, next, digest } => draft.claim(&machine, next, digest),
+        Command::Claim { machine, next, digest, instances } => {
+            draft.claim(&machine, next, digest, instances);
+        }
         Command::Report { worker, report } => draft.report(worker, report)?,
         Command::Hook { worker, start } => draft.hook(worker, start)?,
         Command::Tick { up_since } => draft.tick(up_since),
@@ -159,7 +161,7 @@ impl Draft {
         self.push(Event::Failed { index, message });
     }
 
-    fn claim(&mut self, machine: &Machine<'_>, next: u32, digest: Option<String>) {
+    fn claim(&mut self, machine: &Machine<'_>, next: u32, digest: Option<String>, instances: u64) {
         self.expire();
         self.seen(machine);
         let worker = &machine.hardware.name;
@@ -209,6 +211,9 @@ impl Draft {
             boot_id: machine.boot_id.to_owned(),
             digest,
             deadline: seconds_after(self.now, allowed + PULL_SECONDS + REPORT_GRACE_SECONDS),
+            // Whatever has it run again, a retry from there or from before, has all that follows run again, too: what an action
+            // writes to the disk of its instance's id stays true.
+            instance: (self.state.first_writing(worker) == Some(index)).then(|| instances + 1),
         });
     }
 

@@ -71,6 +71,10 @@ pub enum Event {
         digest: Option<String>,
         /// When the server gives it up, grace included.
         deadline: Timestamp,
+        /// Where it is the first that writes the machine's disks: the number of the instance that begins with it. Counts from 1 for each
+        /// machine, over all its workflows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instance: Option<u64>,
     },
     /// The worker reported the end of an attempt.
     ActionEnded {

@@ -135,7 +135,9 @@ impl Run {
         let next = self.state.next().map_or(0, |(index, ..)| index);
         let (hardware, inventory) = (self.hardware.clone(), self.inventory.clone());
         let machine = Machine { hardware: &hardware, boot_id: &boot_id, inventory: &inventory };
-        let events = decide(&self.state, Command::Claim { machine, next, digest: None }, self.now).unwrap();
+        let instances = self.state.instances.get(&hardware.name).map_or(0, |last| last.number);
+        let claim = Command::Claim { machine, next, digest: None, instances };
+        let events = decide(&self.state, claim, self.now).unwrap();
         for event in &events {
             let recorded = Recorded { seq: self.state.seq + 1, at: self.now, event: event.clone() };
             self.state.apply(&recorded);

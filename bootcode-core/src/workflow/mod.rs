@@ -11,6 +11,7 @@ mod event;
 pub(crate) mod fixtures;
 pub(crate) mod guard;
 mod hook;
+mod instance;
 mod machine;
 mod outputs;
 mod service;
@@ -28,6 +29,7 @@ pub use event::{Armed, Event, FailureReason, Hold, Recorded};
 #[cfg(any(test, feature = "testing"))]
 pub use guard::{Guard, without};
 pub use hook::{HookCause, HookEnd, HookStart, HookState};
+pub use instance::Instance;
 pub use machine::verify;
 pub use outputs::{ActionOutputs, Outputs};
 pub use service::{

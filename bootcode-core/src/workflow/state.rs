@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{ActionOutputs, Armed, Hold, HookState, Inventory, Outputs, outputs::outputs_bytes};
+use super::{ActionOutputs, Armed, Hold, HookState, Instance, Inventory, Outputs, outputs::outputs_bytes};
 use crate::{
     clock::Timestamp,
     document::WorkflowDocSpec,
@@ -40,6 +40,8 @@ pub struct State {
     pub cancel_requested: bool,
     /// What is on the disks of each machine now: the id that `replaces` of a later workflow names.
     pub installations: BTreeMap<String, String>,
+    /// The last instance of each machine that began with it.
+    pub instances: BTreeMap<String, Instance>,
     /// Why it stopped, in one line.
     pub message: String,
 }
@@ -202,6 +204,7 @@ impl State {
             begun: false,
             cancel_requested: false,
             installations: BTreeMap::new(),
+            instances: BTreeMap::new(),
             message: String::new(),
         }
     }
@@ -263,6 +266,14 @@ impl State {
     #[must_use]
     pub fn writes_on(&self, worker: &str) -> bool {
         self.plan.as_ref().is_some_and(|plan| plan.spec.writes_on(worker))
+    }
+
+    /// The place of the first action that writes disks of this machine: what ran on it before is gone from there on.
+    #[must_use]
+    pub fn first_writing(&self, worker: &str) -> Option<u32> {
+        let spec = &self.plan.as_ref()?.spec;
+        let writes = |task: &TaskSpec, action: &ActionSpec| task.worker == worker && action.writes_disks();
+        (0u32..).zip(spec.actions()).find(|(_, (task, action))| writes(task, action)).map(|(index, _)| index)
     }
 
     /// What is on the disks of the workflow's own machine now, or of the only one that it wrote.

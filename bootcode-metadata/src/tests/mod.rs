@@ -134,6 +134,28 @@ async fn a_token_earns_a_phone_home_that_lives_no_longer_than_itself() {
 }
 
 #[tokio::test]
+async fn every_form_names_the_instance_that_the_machine_is() {
+    const ID: &str = "i-node-1-2-6b49d200";
+    let world = World::installed(ID);
+    for (path, place) in [
+        ("/metadata", "/id"),
+        ("/nocloud/meta-data", "/instance-id"),
+        ("/openstack/latest/meta_data.json", "/uuid"),
+        ("/2021-03-23/dynamic/instance-identity/document", "/instanceId"),
+    ] {
+        let answer: Value = serde_json::from_str(&world.get(NODE_1, path, None).await.body).unwrap();
+        assert_eq!(answer.pointer(place), Some(&ID.into()), "{path}");
+    }
+    assert_eq!(world.get(NODE_1, "/latest/meta-data/instance-id", None).await.body, ID);
+    let first = World::new(MetadataIdentity::Address).get(NODE_1, "/metadata", None).await.etag;
+    assert_ne!(world.get(NODE_1, "/metadata", None).await.etag, first, "who waits for a change sees it");
+    let seed = world.get(NODE_1, "/metadata", Some(&good())).await.body;
+    let seed: Value = serde_json::from_str(&seed).unwrap();
+    let (_, home) = seed["phoneHome"]["url"].as_str().unwrap().split_once("?token=").unwrap();
+    assert_eq!(claims(home).bound, ID, "the seed's token is of the instance that the seed names");
+}
+
+#[tokio::test]
 async fn a_machine_without_an_os_has_a_document_too() {
     let world = World::new(MetadataIdentity::Address);
     let answer = world.get(&format!("::ffff:{NODE_2}"), "/metadata", None).await;

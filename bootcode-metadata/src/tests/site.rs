@@ -23,7 +23,7 @@ use bootcode_core::{
     files::Memory,
     secret::{Secret, SecretError, SecretRef, SecretSource},
     session::{Claims, Sealer, Use},
-    source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError},
+    source::{HardwareKey, HardwareSource, InstanceSource, NetworkKey, NetworkSource, NoWork, SourceError},
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason},
 };
 use http_body_util::BodyExt as _;
@@ -62,8 +62,27 @@ impl World {
         Self::with_sources(Arc::new(Machines(vec![named(name, spec)])), MetadataIdentity::Address)
     }
 
+    /// With one machine, which is this instance.
+    pub(crate) fn with_instance(name: &str, spec: serde_json::Value, instance: &'static str) -> Self {
+        let machines = Arc::new(Machines(vec![named(name, spec)]));
+        Self::of(machines, Arc::new(Installed(instance)), MetadataIdentity::Address)
+    }
+
     /// With somebody's own machines.
     pub(crate) fn with_sources(hardware: Arc<dyn HardwareSource>, identity: MetadataIdentity) -> Self {
+        Self::of(hardware, Arc::new(NoWork), identity)
+    }
+
+    /// Whose machines are all this instance.
+    pub(crate) fn installed(instance: &'static str) -> Self {
+        Self::of(Arc::new(Machines(machines())), Arc::new(Installed(instance)), MetadataIdentity::Address)
+    }
+
+    fn of(
+        hardware: Arc<dyn HardwareSource>,
+        instances: Arc<dyn InstanceSource>,
+        identity: MetadataIdentity,
+    ) -> Self {
         let recorded = Arc::new(Recorded::default());
         let mut spec = json!({"cidr": "192.168.99.0/24", "gateway": "192.168.99.1"});
         spec["mtu"] = json!(1400);
@@ -73,6 +92,7 @@ impl World {
         network.spec.identity = identity;
         let parts = MetadataParts {
             hardware,
+            instances,
             networks: Arc::new(OneNetwork(Arc::new(network))),
             files: Arc::new(Memory::default().with("debian 12.tar.zst", vec![0; 1234])),
             proxies: Arc::new([IpNet::from(IpAddr::from([10, 0, 0, 9]))]),
@@ -262,6 +282,15 @@ pub(crate) struct Away;
 impl HardwareSource for Away {
     async fn find(&self, _: &HardwareKey) -> Result<Option<Arc<Hardware>>, SourceError> {
         Err(SourceError::Unavailable { what: "machines", message: "connection refused".into() })
+    }
+}
+
+struct Installed(&'static str);
+
+#[async_trait]
+impl InstanceSource for Installed {
+    async fn instance_id(&self, _: &Hardware) -> Result<String, SourceError> {
+        Ok(self.0.to_owned())
     }
 }
 

@@ -1,5 +1,6 @@
 mod crash;
 mod driver;
+mod instances;
 mod retention;
 mod steps;
 mod worker;

@@ -196,7 +196,8 @@ proptest! {
                         *inventory = found;
                     }
                     let machine = Machine { hardware: &hardware, boot_id: &boot_id, inventory };
-                    take(&mut state, Command::Claim { machine, next, digest: None }, now, &mut log)?;
+                    let instances = state.instances.get("node-1").map_or(7, |last| last.number);
+                    take(&mut state, Command::Claim { machine, next, digest: None, instances }, now, &mut log)?;
                     if let Some(assignment) = state.assignment(&machine, Credentials::default()) {
                         for disk in &assignment.writable {
                             let armed = state.armed_on("node-1").iter().find(|armed| armed.id == disk.id);
@@ -271,6 +272,7 @@ fn check_event(
     disks_are_armed_before_a_writing_attempt(state, event, none_selected)?;
     only_blank_or_named_disks_are_armed(state, event, declared)?;
     a_success_is_of_all_actions(state, event)?;
+    an_instance_begins_with_the_first_writing_attempt(state, event)?;
     Ok(())
 }
 
@@ -345,6 +347,23 @@ fn only_blank_or_named_disks_are_armed(
             let found = seen.disks.iter().find(|disk| disk.device == *device).unwrap();
             prop_assert!(may_be_written(found, declared), "{found:?} was armed for {declared:?}");
         }
+    }
+    Ok(())
+}
+
+fn an_instance_begins_with_the_first_writing_attempt(
+    state: &State,
+    event: &Event,
+) -> Result<(), TestCaseError> {
+    if let Event::ActionStarted { index, instance, .. } = event {
+        let writes = |index: u32| state.action(index).is_some_and(|(_, action)| action.writes_disks());
+        let first = writes(*index) && !(0..*index).any(writes);
+        let last = state.instances.get("node-1").map_or(7, |last| last.number);
+        prop_assert_eq!(
+            *instance,
+            first.then_some(last + 1),
+            "an instance is new, whoever had the ones before"
+        );
     }
     Ok(())
 }

@@ -284,7 +284,7 @@ impl<'a> Fleet<'a> {
     fn claim(&mut self, machine: usize) -> Result<(), TestCaseError> {
         let next = self.state.next().map_or(0, |(index, ..)| index);
         let handed = self.with_machine(machine, |fleet, asked| {
-            fleet.take(Command::Claim { machine: asked, next, digest: None });
+            fleet.take(Command::Claim { machine: asked, next, digest: None, instances: 0 });
             fleet.state.assignment(&asked, Credentials::default())
         });
         for disk in handed.into_iter().flat_map(|assignment| assignment.writable) {

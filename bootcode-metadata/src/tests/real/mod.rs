@@ -17,6 +17,9 @@ use super::site::{NOW, World, token};
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAxlcncODVW7EFAg191tXBGQN9i+s2aRxNF06KnBkUSN operator@lab.example";
 
+/// As the engine names the instance of a machine that was installed once.
+const INSTANCE: &str = "i-node-1-1-6b49d200";
+
 /// Runs `body` on a thread with a network namespace of its own.
 fn alone(body: impl FnOnce() + Send + 'static) {
     if std::env::var_os("BOOTCODE_REAL_PEERS").is_none_or(|value| value != "1") {
@@ -38,7 +41,7 @@ fn world(instance: &Value) -> World {
         "write_files": [{"path": "/etc/declared", "content": "as declared\n"}],
         "phone_home": {"url": home, "post": ["pub_key_ed25519", "instance_id", "hostname"], "tries": 2},
     });
-    World::with_machine(
+    World::with_instance(
         "node-1",
         json!({
             "hostname": "web-1",
@@ -51,6 +54,7 @@ fn world(instance: &Value) -> World {
             "vendorData": "#cloud-config\n{\"timezone\": \"Europe/Vienna\"}\n",
             "instance": instance,
         }),
+        INSTANCE,
     )
 }
 
@@ -72,7 +76,7 @@ fn configured(booted: &Booted, world: &World) {
     assert!(booted.said.contains("inet 192.168.99.11/24"), "{}", booted.said);
     assert!(booted.said.contains("default via 192.168.99.1"), "{}", booted.said);
     let host_key = booted.wrote("etc/ssh/ssh_host_ed25519_key.pub").trim().to_owned();
-    let home = BootEventKind::PhonedHome { instance_id: "i-node-1".into(), host_keys: vec![host_key] };
+    let home = BootEventKind::PhonedHome { instance_id: INSTANCE.into(), host_keys: vec![host_key] };
     assert_eq!(world.recorded.last(), Some(home));
 }
 
