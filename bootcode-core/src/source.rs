@@ -107,15 +107,31 @@ pub trait NetworkSource: Send + Sync {
     }
 }
 
-/// Which instance a machine is: another one after each installation.
+/// What a system said that called home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CalledHome {
+    /// The instance that its token is of.
+    pub instance: String,
+    /// Its public SSH host keys, a line each; none where it told none.
+    pub host_keys: Vec<String>,
+}
+
+/// Which instance a machine is, another one after each installation, and whether it is installed.
 #[async_trait]
-pub trait InstanceSource: Send + Sync {
+pub trait InstanceStore: Send + Sync {
     /// The id of this machine's instance: printable ASCII without a slash. The same over boots and restarts of the server, and another one
     /// from the moment at which an installation begins to write; never again one that it had.
     ///
     /// # Errors
     /// See [`SourceError`].
     async fn instance_id(&self, hardware: &Hardware) -> Result<String, SourceError>;
+
+    /// Keeps that an instance of this machine called home: it is `Installed` until the next one begins. The same again changes nothing.
+    /// Returns whether the machine still is that instance; of another one nothing is kept. Durable on return (I4).
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    async fn called_home(&self, hardware: &Hardware, home: &CalledHome) -> Result<bool, SourceError>;
 }
 
 /// What there is to do on machines.
@@ -160,8 +176,12 @@ impl WorkSource for NoWork {
 }
 
 #[async_trait]
-impl InstanceSource for NoWork {
+impl InstanceStore for NoWork {
     async fn instance_id(&self, hardware: &Hardware) -> Result<String, SourceError> {
         Ok(hardware.instance_id())
+    }
+
+    async fn called_home(&self, hardware: &Hardware, home: &CalledHome) -> Result<bool, SourceError> {
+        Ok(home.instance == hardware.instance_id())
     }
 }

@@ -17,7 +17,7 @@ use crate::nocloud::network_config;
 /// What the document takes from outside the Hardware.
 #[derive(Debug, Clone, Default)]
 pub struct Addresses {
-    /// The id of the machine's instance, as [`bootcode_core::source::InstanceSource`] tells it.
+    /// The id of the machine's instance, as [`bootcode_core::source::InstanceStore`] tells it.
     pub instance_id: String,
     /// The machine's Networks by the ids of its interfaces and VLANs.
     pub networks: BTreeMap<String, Arc<Network>>,

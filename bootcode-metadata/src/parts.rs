@@ -13,7 +13,7 @@ use bootcode_core::{
     files::{FileName, FileRequest, FileSource},
     secret::{SecretRef, SecretSource},
     session::{Claims, Entropy, Sealer, Use, random_id},
-    source::{HardwareSource, InstanceSource, NetworkKey, NetworkSource},
+    source::{HardwareSource, InstanceStore, NetworkKey, NetworkSource},
     template::Variable,
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason, Subject},
 };
@@ -32,7 +32,7 @@ pub struct MetadataParts {
     /// Machines.
     pub hardware: Arc<dyn HardwareSource>,
     /// Which instance each is.
-    pub instances: Arc<dyn InstanceSource>,
+    pub instances: Arc<dyn InstanceStore>,
     /// Their networks.
     pub networks: Arc<dyn NetworkSource>,
     /// The server's files, for the size of what is installed.

@@ -11,7 +11,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use bootcode_core::timeline::{BootEventKind, Reason, Subject};
+use bootcode_core::{
+    source::CalledHome,
+    timeline::{BootEventKind, Reason, Subject},
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -173,7 +176,7 @@ async fn call_home(
     let Some(token) = bearer(headers).or(query.token.as_deref()) else {
         return Err(refused(parts.refuse(peer.ip().to_canonical(), PATH, Reason::BadToken)));
     };
-    let hardware = parts.identify(Some(token), peer, PATH).await.map_err(refused)?.hardware;
+    let Identified { hardware, claims } = parts.identify(Some(token), peer, PATH).await.map_err(refused)?;
     if request.body().size_hint().lower() > PHONE_HOME_BYTES as u64 {
         return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
     }
@@ -181,6 +184,12 @@ async fn call_home(
     let body = Bytes::from_request(request, &()).await.map_err(IntoResponse::into_response)?;
     let content_type = content_type.as_ref().map(header::HeaderValue::as_bytes).unwrap_or_default();
     let Call { instance_id, host_keys } = phone_home::read(content_type, &body);
+    // Its token says which instance it is: what it calls itself is for people to read.
+    let instance = claims.map(|claims| claims.bound).unwrap_or_default();
+    let home = CalledHome { instance, host_keys: host_keys.clone() };
+    if parts.instances.called_home(&hardware, &home).await.is_err() {
+        return Err(refused(parts.refuse(peer.ip().to_canonical(), PATH, Reason::StoreAway)));
+    }
     parts.record(
         Subject::Hardware(hardware.name.clone()),
         BootEventKind::PhonedHome { instance_id, host_keys },

@@ -25,7 +25,7 @@ pub(crate) async fn describe(client: &OperatorClient, kind: Kind, name: &str) ->
     show::value(&document, Format::Yaml)?;
     if let Some(status) = status {
         show::line("")?;
-        workflow_status(&status)?;
+        if kind == Kind::Hardware { machine_status(&status)? } else { workflow_status(&status)? }
     }
     if kind == Kind::Hardware {
         let workflows = client.list(Kind::Workflow.name()).await?.items;
@@ -37,6 +37,20 @@ pub(crate) async fn describe(client: &OperatorClient, kind: Kind, name: &str) ->
         }
         show::line("\nLast events:")?;
         timeline::last(client, name, EVENTS).await?;
+    }
+    Ok(())
+}
+
+/// Which instance a machine is, and what it said when it called home.
+fn machine_status(status: &Value) -> Result<(), CliError> {
+    for (title, key) in [("Instance", "instance"), ("State", "state"), ("Phoned home", "phonedHome")] {
+        let value = text(&status[key]);
+        if !value.is_empty() {
+            show::line(&format!("{:<14}{value}", format!("{title}:")))?;
+        }
+    }
+    for key in status["hostKeys"].as_array().into_iter().flatten() {
+        show::line(&format!("{:<14}{}", "Host key:", text(key)))?;
     }
     Ok(())
 }

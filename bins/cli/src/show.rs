@@ -101,6 +101,7 @@ fn columns(kind: Kind) -> Vec<Column> {
             ("MAC", |item| joined(&item["spec"]["interfaces"], "mac")),
             ("ADDRESS", |item| joined(&item["spec"]["interfaces"], "ip")),
             ("PROFILE", |item| text(&item["spec"]["profile"])),
+            ("STATE", |item| text(&item["status"]["state"])),
         ],
         Kind::Workflow => &[
             ("MACHINE", |item| text(&item["spec"]["hardware"])),

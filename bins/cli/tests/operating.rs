@@ -204,7 +204,7 @@ fn output_is_for_people_and_for_programs() {
         let (_, table) = site.bootcode("get hardware");
         assert_eq!(
             table,
-            "NAME    MAC                ADDRESS        PROFILE\nnode-1  52:54:00:00:00:01  192.168.99.11\n"
+            "NAME    MAC                ADDRESS        PROFILE  STATE\nnode-1  52:54:00:00:00:01  192.168.99.11\n"
         );
         let (_, json) = site.bootcode("get hardware -o json");
         let items: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -269,6 +269,27 @@ fn machines_and_operators_get_what_is_theirs() {
 }
 
 #[test]
+fn a_machine_is_shown_with_its_status_and_may_be_applied_again_as_it_is_shown() {
+    on_a_wire(|| {
+        let place = Place::complete("");
+        let server = place.serve(&[]);
+        server.apply(&[NETWORK, MACHINE].join("---\n")).unwrap();
+        let one = block_on(server.client().one("Hardware", "node-1", false)).unwrap();
+        assert_eq!(one["status"], serde_json::json!({"instance": "i-node-1"}));
+        let resolved = block_on(server.client().one("Hardware", "node-1", true)).unwrap();
+        assert_eq!(resolved["status"], one["status"]);
+        let all = block_on(server.client().list("Hardware")).unwrap().items;
+        assert_eq!(all, std::slice::from_ref(&one));
+        let applied = server.apply(&one.to_string()).unwrap();
+        assert_eq!(applied.unchanged, ["Hardware/node-1"], "{applied:?}");
+        let (status, refused) =
+            machines(&request("POST", "/phone-home?token=x.y", "", "instance_id=i-node-1"));
+        assert_eq!(status, 403, "{refused}");
+        assert_eq!(block_on(server.client().one("Hardware", "node-1", false)).unwrap(), one);
+    });
+}
+
+#[test]
 fn operators_push_an_image_and_machines_only_pull_it() {
     on_a_wire(|| {
         let place = Place::new("interfaces: [br0]\ndata_dir: data\napi: {socket: api.sock}\n");

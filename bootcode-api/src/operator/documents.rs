@@ -58,11 +58,21 @@ pub(super) async fn list(
         let _whole = parts.applier.whole().await;
         parts.store.list(kind.name()).await.map_err(away)?
     };
+    let machines: Vec<&str> = stored.iter().map(|stored| stored.key.name.as_str()).collect();
+    let statuses = match kind {
+        Kind::Hardware => parts.engine.machine_statuses(&machines).await.map_err(away)?,
+        _ => Vec::new(),
+    };
+    let mut statuses = statuses.into_iter();
     let mut items = Vec::with_capacity(stored.len());
     for document in stored {
         let mut document = with_status(&parts, kind, document);
+        if let Some(status) = statuses.next() {
+            document["status"] = json!(status);
+        }
         // Half a MiB each at most: an answer about many workflows is without them.
-        for action in document["status"]["actions"].as_array_mut().into_iter().flatten() {
+        let actions = document.pointer_mut("/status/actions").and_then(Value::as_array_mut);
+        for action in actions.into_iter().flatten() {
             action.as_object_mut().and_then(|action| action.remove("outputs"));
         }
         items.push(document);
@@ -81,6 +91,9 @@ pub(super) async fn one(
     let mut document = with_status(&parts, kind, stored);
     if view.resolved && kind == Kind::Hardware {
         (document["spec"], document["fields"]) = resolved(&parts, &document, &name).await?;
+    }
+    if kind == Kind::Hardware {
+        document["status"] = json!(parts.engine.machine_status(&name).await.map_err(away)?);
     }
     Ok(Json(document))
 }

@@ -354,6 +354,12 @@ impl Hardware {
     /// The id of its first instance, until an installation of ours gives its own.
     #[must_use]
     pub fn instance_id(&self) -> String {
-        format!("i-{}", self.name)
+        first_instance(&self.name)
     }
+}
+
+/// The id of the first instance of the machine of this name.
+#[must_use]
+pub fn first_instance(machine: &str) -> String {
+    format!("i-{machine}")
 }

@@ -43,7 +43,7 @@ pub use diff::{Changed, Diff, FieldChange, Id, diff};
 pub use envelope::{API_VERSION, Document, Kind, Metadata, UnknownKind};
 pub use hardware::{
     Circuit, Disk, Hardware, HardwareSpec, HttpTokens, Identity, Instance, Interface, LocalBoot, Os,
-    Partition, PartitionTable, Storage,
+    Partition, PartitionTable, Storage, first_instance,
 };
 pub use links::{Bond, BondMode, Links, Vlan};
 pub(crate) use name::document_name_fault as name_fault;

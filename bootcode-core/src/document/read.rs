@@ -82,6 +82,9 @@ struct Envelope {
     metadata: EnvelopeMetadata,
     #[serde(rename = "spec")]
     _spec: IgnoredAny,
+    /// What `get -o yaml` shows beside the document: it may be applied again as it is.
+    #[serde(rename = "status", default)]
+    _status: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]

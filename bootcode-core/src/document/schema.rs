@@ -54,6 +54,8 @@ pub fn schema() -> Value {
             "kind": {"enum": Kind::ALL.map(Kind::name)},
             "metadata": metadata,
             "spec": {"type": "object"},
+            // What `get -o yaml` shows beside the document; nobody reads it.
+            "status": {"type": "object"},
         },
         "allOf": kinds,
         "$defs": types,

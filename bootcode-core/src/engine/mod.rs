@@ -11,6 +11,7 @@ mod command;
 mod driver;
 mod error;
 mod index;
+mod installation;
 mod live;
 mod log;
 mod operator;
@@ -27,6 +28,7 @@ use std::{
 };
 
 pub use error::EngineError;
+pub use installation::{INSTALLATION, Installation, MachineStatus};
 pub use operator::NewWorkflow;
 pub use session::BOOT_SESSION;
 

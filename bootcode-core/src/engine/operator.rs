@@ -9,7 +9,7 @@ use super::{Engine, EngineError, command::entries};
 use crate::{
     document::{Hardware, WorkflowDocSpec},
     limits::DECIDE_ROUNDS,
-    source::{InstanceSource, SourceError, Work, WorkSource},
+    source::{SourceError, Work, WorkSource},
     store::{Batch, Expect, Key},
     template::WorkflowSpec,
     workflow::{
@@ -189,14 +189,6 @@ impl Engine {
             .filter(|state| state.plan.is_some())
             .map(|state| self.status_of(state))
             .collect()
-    }
-}
-
-#[async_trait]
-impl InstanceSource for Engine {
-    async fn instance_id(&self, hardware: &Hardware) -> Result<String, SourceError> {
-        let last = self.index.instance(&hardware.name);
-        Ok(last.map_or_else(|| hardware.instance_id(), |instance| instance.id(hardware)))
     }
 }
 

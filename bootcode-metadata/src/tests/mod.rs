@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use bootcode_core::{
     document::MetadataIdentity,
     session::Use,
+    source::CalledHome,
     timeline::{BootEventKind, Reason},
 };
 use serde_json::Value;
@@ -270,6 +271,27 @@ async fn phoning_home_is_recorded_and_always_needs_a_token() {
         assert_eq!(world.phone_home(&path, FORM, "instance_id=i-node-1").await.status, 403);
         assert_eq!(world.recorded.last_refusal(), Some(Reason::BadToken));
     }
+}
+
+#[tokio::test]
+async fn a_call_home_is_of_the_instance_that_its_token_names_and_kept_before_it_is_answered() {
+    let world = World::installed("i-node-1-1-6b49d200");
+    let seed: Value =
+        serde_json::from_str(&world.get(NODE_1, "/metadata", Some(&good())).await.body).unwrap();
+    let url = seed["phoneHome"]["url"].as_str().unwrap().to_owned();
+    let path = url.strip_prefix("http://192.168.99.1:7080").unwrap();
+    let key = "ssh-ed25519 AAAA root@node-1";
+    let body = format!("instance_id=i-somebody&pub_key_ed25519={}", key.replace(' ', "+"));
+    assert_eq!(world.phone_home(path, FORM, body).await.status, 200);
+    let home = CalledHome { instance: "i-node-1-1-6b49d200".into(), host_keys: vec![key.into()] };
+    assert_eq!(world.called(), Some(home));
+    let old = format!("/phone-home?token={}", good());
+    assert_eq!(world.phone_home(&old, FORM, "instance_id=i-node-1-1-6b49d200").await.status, 200);
+    assert_eq!(world.called().unwrap().instance, "install-node-1", "not what it calls itself");
+
+    let away = World::installed("");
+    assert_eq!(away.phone_home(&old, FORM, "instance_id=i-node-1").await.status, 503, "it calls again");
+    assert_eq!(away.recorded.last_refusal(), Some(Reason::StoreAway));
 }
 
 #[tokio::test]

@@ -23,7 +23,10 @@ use bootcode_core::{
     files::Memory,
     secret::{Secret, SecretError, SecretRef, SecretSource},
     session::{Claims, Sealer, Use},
-    source::{HardwareKey, HardwareSource, InstanceSource, NetworkKey, NetworkSource, NoWork, SourceError},
+    source::{
+        CalledHome, HardwareKey, HardwareSource, InstanceStore, NetworkKey, NetworkSource, NoWork,
+        SourceError,
+    },
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason},
 };
 use http_body_util::BodyExt as _;
@@ -40,6 +43,7 @@ const KEY: [u8; 32] = [7; 32];
 pub(crate) struct World {
     pub(crate) recorded: Arc<Recorded>,
     parts: MetadataParts,
+    called: Arc<Mutex<Vec<CalledHome>>>,
 }
 
 /// What came back.
@@ -65,7 +69,7 @@ impl World {
     /// With one machine, which is this instance.
     pub(crate) fn with_instance(name: &str, spec: serde_json::Value, instance: &'static str) -> Self {
         let machines = Arc::new(Machines(vec![named(name, spec)]));
-        Self::of(machines, Arc::new(Installed(instance)), MetadataIdentity::Address)
+        Self::of(machines, Arc::new(Installed(instance, Arc::default())), MetadataIdentity::Address)
     }
 
     /// With somebody's own machines.
@@ -75,12 +79,20 @@ impl World {
 
     /// Whose machines are all this instance.
     pub(crate) fn installed(instance: &'static str) -> Self {
-        Self::of(Arc::new(Machines(machines())), Arc::new(Installed(instance)), MetadataIdentity::Address)
+        let called = Arc::<Mutex<Vec<CalledHome>>>::default();
+        let instances = Arc::new(Installed(instance, Arc::clone(&called)));
+        let world = Self::of(Arc::new(Machines(machines())), instances, MetadataIdentity::Address);
+        Self { called, ..world }
+    }
+
+    /// Who called home last.
+    pub(crate) fn called(&self) -> Option<CalledHome> {
+        self.called.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
     }
 
     fn of(
         hardware: Arc<dyn HardwareSource>,
-        instances: Arc<dyn InstanceSource>,
+        instances: Arc<dyn InstanceStore>,
         identity: MetadataIdentity,
     ) -> Self {
         let recorded = Arc::new(Recorded::default());
@@ -107,7 +119,7 @@ impl World {
             recorder: Arc::clone(&recorded) as Arc<dyn BootRecorder>,
             clock: Arc::new(At(AtomicI64::new(NOW))),
         };
-        Self { recorded, parts }
+        Self { recorded, parts, called: Arc::default() }
     }
 
     /// A GET from an address, with a bearer token where one is given.
@@ -285,12 +297,24 @@ impl HardwareSource for Away {
     }
 }
 
-struct Installed(&'static str);
+/// Machines that are all one instance, or whose store is away where that has no name; and who called home.
+pub(crate) struct Installed(&'static str, Arc<Mutex<Vec<CalledHome>>>);
 
 #[async_trait]
-impl InstanceSource for Installed {
+impl InstanceStore for Installed {
     async fn instance_id(&self, _: &Hardware) -> Result<String, SourceError> {
         Ok(self.0.to_owned())
+    }
+
+    async fn called_home(&self, _: &Hardware, home: &CalledHome) -> Result<bool, SourceError> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).push(home.clone());
+        if self.0.is_empty() {
+            return Err(SourceError::Unavailable {
+                what: "installations",
+                message: "connection refused".into(),
+            });
+        }
+        Ok(home.instance == self.0)
     }
 }
 
