@@ -168,6 +168,11 @@ pub enum Problem {
         /// Each with file, line and column: who sent the text can show the place.
         faults: Faults,
     },
+    /// Who asks shows no token of an operator.
+    Unauthorized {
+        /// What to do.
+        message: String,
+    },
     /// There is no such thing.
     NotFound {
         /// What was asked for.
@@ -186,6 +191,7 @@ impl Problem {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Malformed { status, .. } => *status,
+            Self::Unauthorized { .. } => 401,
             Self::Refused { .. } => 403,
             Self::NotFound { .. } => 404,
             Self::StaleAttempt { .. } | Self::Rejected { .. } => 409,
@@ -226,9 +232,10 @@ impl std::fmt::Display for Problem {
             Self::StaleAttempt { workflow, action, attempt } => {
                 write!(f, "attempt {attempt} of {workflow}/{action} is not the open one")
             }
-            Self::Unavailable { message } | Self::Rejected { message } | Self::Malformed { message, .. } => {
-                f.write_str(message)
-            }
+            Self::Unavailable { message }
+            | Self::Rejected { message }
+            | Self::Unauthorized { message }
+            | Self::Malformed { message, .. } => f.write_str(message),
             Self::Faults { faults } => write!(f, "{faults}"),
             Self::NotFound { what } => write!(f, "there is no {what}"),
         }

@@ -23,9 +23,15 @@ const PREVIEW_EXAMPLES: &str = "Examples:
 #[derive(Debug, Parser)]
 #[command(name = "bootcode", version, about)]
 pub(crate) struct Arguments {
-    /// The server: unix:PATH, or http://HOST:PORT on the loopback.
+    /// The server: unix:PATH, https://HOST:PORT, or http://HOST:PORT on the loopback.
     #[arg(long, global = true, env = "BOOTCODE_SERVER", default_value = "unix:/run/bootcode/api.sock")]
     pub(crate) server: Endpoint,
+    /// A file with an operator's token, which `bootcode-server token add` made; for http:// and https://.
+    #[arg(long, global = true, env = "BOOTCODE_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The authorities that an https:// server's certificate is trusted by, in PEM; without it those of this system.
+    #[arg(long, global = true, env = "BOOTCODE_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

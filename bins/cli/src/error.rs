@@ -68,6 +68,15 @@ pub(crate) enum CliError {
     NoAction { workflow: String, action: String, known: String },
     #[error("{}: {file}: {why}", layout.display())]
     Image { layout: PathBuf, file: String, why: String },
+    /// What is shown to the server, or whom it is trusted by.
+    #[error("{message}")]
+    Access { message: String },
+    #[error("{} cannot be read: {source}", file.display())]
+    Unread {
+        file: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("the runtime cannot be started: {source}")]
     Runtime {
         #[source]
@@ -121,12 +130,21 @@ impl CliError {
                 NO_PERMISSION
             }
             Self::Client(
+                ClientError::Problem(Problem::Unauthorized { .. })
+                | ClientError::Untrusted { .. }
+                | ClientError::Plain { .. },
+            ) => NO_PERMISSION,
+            Self::Client(
                 ClientError::Connect { .. } | ClientError::Broken { .. } | ClientError::Version { .. },
             ) => UNAVAILABLE,
             Self::Faults { .. } | Self::NoDocuments | Self::NotAMac { .. } | Self::NoWorkflow { .. } => DATA,
             Self::Usage { .. } => USAGE,
             Self::Client(ClientError::Problem(Problem::Unavailable { .. })) => UNAVAILABLE,
-            Self::Input(_) | Self::Empty { .. } | Self::Image { .. } => NO_INPUT,
+            Self::Input(_)
+            | Self::Empty { .. }
+            | Self::Image { .. }
+            | Self::Access { .. }
+            | Self::Unread { .. } => NO_INPUT,
             Self::Output { .. } => IO,
             Self::Runtime { .. } => OS,
             _ => FAILED,

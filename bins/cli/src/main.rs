@@ -1,6 +1,7 @@
 //! `bootcode`, the operator's command.
 
 mod arguments;
+mod connection;
 mod describe;
 mod diff;
 mod documents;
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), CliError> {
-    let client = OperatorClient::new(arguments.server);
+    let client = connection::client(&arguments)?;
     match arguments.command {
         Command::Diff { paths, format, exit_code } => {
             let files = documents::collect(&paths)?;

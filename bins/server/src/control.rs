@@ -152,7 +152,7 @@ impl Control {
 }
 
 /// Random bytes from the kernel. Without them no token can be made, and nothing may run.
-fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     #[expect(clippy::expect_used, reason = "a kernel without randomness cannot be served from")]
     getrandom::fill(&mut bytes).expect("the kernel gives random bytes");

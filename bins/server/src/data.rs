@@ -84,6 +84,19 @@ impl DataDir {
         }
     }
 
+    /// A file's text; `None` where there is none.
+    ///
+    /// # Errors
+    /// See [`DataError`].
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, DataError> {
+        let path = self.join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &path)(error)),
+        }
+    }
+
     /// How often a server was started here; `None` before the first time.
     ///
     /// # Errors
@@ -120,20 +133,16 @@ impl DataDir {
     }
 
     fn number(&self, name: &str, damaged: &'static str) -> Result<Option<u64>, DataError> {
-        let path = self.join(name);
-        match fs::read_to_string(&path) {
-            Ok(text) => text
-                .trim()
-                .parse()
-                .map(Some)
-                .map_err(|_| failed(damaged, &path)(io::ErrorKind::InvalidData.into())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("read", &path)(error)),
-        }
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let number = text.trim().parse().map(Some);
+        number.map_err(|_| failed(damaged, &self.join(name))(io::ErrorKind::InvalidData.into()))
     }
 
     /// Replaces a file whole: a crash leaves the old one or the new one.
-    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), DataError> {
+    ///
+    /// # Errors
+    /// See [`DataError`].
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), DataError> {
         let (path, part) = (self.join(name), self.join(&format!("{name}.part")));
         let mut file = fs::OpenOptions::new()
             .write(true)

@@ -5,7 +5,11 @@ use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 use bootcode_core::{engine::EngineError, store::StoreError};
 
 use crate::{
-    backup::BackupError, config::ConfigError, data::DataError, freshness::FreshnessError,
+    backup::BackupError,
+    config::ConfigError,
+    data::DataError,
+    freshness::FreshnessError,
+    operators::{AuthorityError, TokenError},
     sources::SourceDirError,
 };
 
@@ -77,6 +81,23 @@ pub enum ServerError {
         #[source]
         source: io::Error,
     },
+    /// An address of the operators' other listeners.
+    #[error("{key}: {address} cannot be bound: {}", bind_remedy(source))]
+    Operators {
+        /// The key.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The server's authority.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// Operators' tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
     /// The runtime or a signal handler.
     #[error("the runtime cannot be started: {0}")]
     Runtime(#[source] io::Error),
@@ -94,7 +115,7 @@ impl ServerError {
     pub fn told(&self) -> String {
         match self {
             // The remedy is instead of the cause.
-            Self::Http { .. } | Self::Socket { .. } => self.to_string(),
+            Self::Http { .. } | Self::Operators { .. } | Self::Socket { .. } => self.to_string(),
             _ => with_causes(self),
         }
     }
@@ -115,7 +136,9 @@ impl ServerError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(ConfigError::Override(_)) => 64,
+            Self::Config(ConfigError::Override(_))
+            | Self::Authority(AuthorityError::Name { .. })
+            | Self::Tokens(TokenError::Name { .. }) => 64,
             Self::Sources(SourceDirError::Faults { .. } | SourceDirError::Apply { .. }) => 65,
             Self::Config(ConfigError::Read { .. }) | Self::Sources(SourceDirError::Read { .. }) => 66,
             Self::Config(_) | Self::Path { .. } | Self::Images(_) | Self::Interfaces { .. } => 78,
@@ -125,7 +148,13 @@ impl ServerError {
             // EX_CANTCREAT.
             Self::Backup(BackupError::File { .. }) => 73,
             Self::Backup(_) | Self::Store(_) | Self::Engine(_) | Self::Data(_) | Self::Freshness(_) => 74,
-            Self::Dhcp(_) | Self::Tftp(_) | Self::Http { .. } | Self::Socket { .. } => 69,
+            Self::Dhcp(_)
+            | Self::Tftp(_)
+            | Self::Http { .. }
+            | Self::Operators { .. }
+            | Self::Socket { .. } => 69,
+            Self::Tokens(TokenError::Taken { .. } | TokenError::Unknown { .. }) => 1,
+            Self::Authority(_) | Self::Tokens(_) => 74,
             Self::Runtime(_) => 71,
             Self::Ended { .. } => 70,
         }

@@ -4,6 +4,22 @@ use std::net::Ipv4Addr;
 
 use crate::{config::Config, error::ServerError};
 
+/// What operators may call this host by: its name, `localhost`, and its addresses.
+///
+/// # Errors
+/// As [`addresses`].
+pub(crate) fn names(config: &Config) -> Result<Vec<String>, ServerError> {
+    let mut names: Vec<String> = nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .into_iter()
+        .filter(|name| !name.is_empty() && name != "localhost")
+        .collect();
+    names.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+    names.extend(addresses(config)?.iter().map(ToString::to_string));
+    Ok(names)
+}
+
 /// Our addresses as machines may be told them: `advertise`, else those of the interfaces, in their order.
 ///
 /// # Errors

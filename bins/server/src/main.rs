@@ -46,6 +46,34 @@ enum Command {
         /// The file; it must not exist.
         file: PathBuf,
     },
+    /// Makes the server a certificate for `api.tls`, by an authority of its own that is made the first time.
+    ///
+    /// Both are kept in `data_dir`. Operators trust ca.pem there (`bootcode --ca-file`); it lasts ten years, the certificate 800 days. Run it again
+    /// for other names or another 800 days: a running server takes the new certificate by itself, and nobody has to trust anew.
+    Ca {
+        /// A name or address that operators call the server by; may be repeated. Without it: this host's name, localhost, and the addresses of `interfaces`.
+        #[arg(long = "name", value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Gives operators tokens for `api.tls` and `api.loopback`, and takes them away.
+    #[command(subcommand)]
+    Token(Token),
+}
+
+#[derive(Debug, Subcommand)]
+enum Token {
+    /// Makes an operator a token and prints it, this one time.
+    Add {
+        /// Whose it is: stands in the server's log with what its bearer changes.
+        name: String,
+    },
+    /// Shows who has one, and since when.
+    List,
+    /// Takes an operator's token away, at once.
+    Rm {
+        /// Whose.
+        name: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -104,6 +132,11 @@ fn run(arguments: Arguments) -> Result<(), ServerError> {
         print(&format!("{} and its {documents} documents are valid\n", arguments.config.display()));
         return Ok(());
     }
+    match &arguments.command {
+        Some(Command::Ca { names }) => return certify(&config, names.clone()),
+        Some(Command::Token(command)) => return token(&config, command),
+        Some(Command::Backup { .. }) | None => {}
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServerError::Runtime)?;
     if let Some(Command::Backup { file }) = arguments.command {
@@ -128,6 +161,33 @@ fn run(arguments: Arguments) -> Result<(), ServerError> {
         });
         server.run(cancel).await
     })
+}
+
+fn certify(config: &Config, names: Vec<String>) -> Result<(), ServerError> {
+    let made = Server::certify(config, names)?;
+    let authority = if made.new_authority { "a new authority" } else { "the authority of before" };
+    let (names, until, file) = (made.names.join(", "), made.until, made.authority.display());
+    print(&format!(
+        "a certificate for {names}\nuntil {until}, by {authority}; operators trust it by {file}\n"
+    ));
+    Ok(())
+}
+
+fn token(config: &Config, command: &Token) -> Result<(), ServerError> {
+    let tokens = Server::tokens(config)?;
+    match command {
+        Token::Add { name } => print(&format!("{}\n", tokens.add(name)?.reveal())),
+        Token::List => {
+            for issued in tokens.list()? {
+                print(&format!("{}  {:.0}\n", issued.name, issued.at));
+            }
+        }
+        Token::Rm { name } => {
+            tokens.remove(name)?;
+            print(&format!("{name} has no token any more\n"));
+        }
+    }
+    Ok(())
 }
 
 /// Prints; a reader that went away, as `head` does, is no failure.

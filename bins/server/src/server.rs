@@ -26,9 +26,11 @@ use crate::{
     backup,
     config::{Config, StoreKind},
     control::{Control, Own},
-    data::DATABASE,
+    data::{DATABASE, DataDir},
     error::{ServerError, with_causes},
-    files, freshness, http, images, interfaces, metrics, sources,
+    files, freshness, http, images, interfaces, metrics,
+    operators::{self, Certified, Listeners, Tokens},
+    sources,
 };
 
 /// What runs until the server ends.
@@ -115,6 +117,25 @@ impl Server {
         Ok(backup::backup(config, to).await?)
     }
 
+    /// Makes the server a certificate for these names, or for this host's own where there are none, by an authority of its own, which is
+    /// made the first time.
+    ///
+    /// # Errors
+    /// [`ServerError::Authority`].
+    pub fn certify(config: &Config, names: Vec<String>) -> Result<Certified, ServerError> {
+        let data = DataDir::open(&config.data_dir)?;
+        let names = if names.is_empty() { interfaces::names(config)? } else { names };
+        Ok(operators::certify(&data, names, jiff::Timestamp::now())?)
+    }
+
+    /// The tokens of operators.
+    ///
+    /// # Errors
+    /// [`ServerError::Data`].
+    pub fn tokens(config: &Config) -> Result<Tokens, ServerError> {
+        Ok(Tokens::new(DataDir::open(&config.data_dir)?))
+    }
+
     /// Runs until cancelled, then ends every task it started.
     ///
     /// # Errors
@@ -154,6 +175,7 @@ impl Server {
         .single_port(config.tftp.single_port)
         .per_address(config.tftp.per_address.unwrap_or(usize::MAX));
         let operators = http::bind_operators(&config.api.socket).await?;
+        let remote = Listeners::bind(&config, &control.data).await?;
 
         control.hold_restored().await?;
         let mut watched = Vec::with_capacity(config.sources.len());
@@ -223,6 +245,10 @@ impl Server {
         start("DHCP", Box::pin(dhcp.run(cancel.clone())));
         start("TFTP", Box::pin(tftp.run(cancel.clone())));
         start("machines' HTTP", Box::pin(http::serve_machines(machines, machine_routes, cancel.clone())));
+        if !remote.is_empty() {
+            let serve = remote.serve(operator_routes.clone(), cancel.clone());
+            start("operators' API by TCP", Box::pin(serve));
+        }
         start("operators' API", Box::pin(operators.serve(operator_routes, cancel.clone())));
         tracing::info!(
             http = %listen, tftp = %config.tftp.listen, api = %config.api.socket.display(),

@@ -1,5 +1,6 @@
 //! One request over a new connection; connections are cheap here and a restarted server needs no special case.
 
+use bootcode_core::secret::Secret;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, StatusCode, client::conn::http1, header};
@@ -10,6 +11,7 @@ use tokio::{
     time::timeout,
 };
 
+use super::access::Access;
 use crate::{
     endpoint::Endpoint,
     limits::{ANSWER, ANSWER_BYTES, CONNECT},
@@ -28,6 +30,24 @@ pub enum ClientError {
         /// The cause.
         #[source]
         source: std::io::Error,
+    },
+    /// The server is not the one that it should be, or speaks no TLS.
+    #[error(
+        "the server at {endpoint} is not trusted: {message}; name the authority that signed its certificate, and the server as the certificate does"
+    )]
+    Untrusted {
+        /// Where.
+        endpoint: Endpoint,
+        /// The cause.
+        message: String,
+    },
+    /// A token would have gone over the network in plain.
+    #[error(
+        "{endpoint} is plain HTTP to another host, and whoever is on the way could read the token: use https:// or the socket"
+    )]
+    Plain {
+        /// Where.
+        endpoint: Endpoint,
     },
     /// The connection broke, or nothing came in time.
     #[error("the connection to {endpoint} broke: {message}")]
@@ -84,18 +104,23 @@ pub(super) struct Answer {
 
 /// Sends one request and reads the whole answer, whatever its status.
 pub(super) async fn ask(
-    endpoint: &Endpoint,
+    server: &Access,
     method: Method,
     path: &str,
     token: Option<&str>,
     content_type: Option<&str>,
     body: Bytes,
 ) -> Result<(StatusCode, Answer), ClientError> {
+    let endpoint = &server.endpoint;
     let broken = |message: String| ClientError::Broken { endpoint: endpoint.clone(), message };
     let host = match endpoint {
-        Endpoint::Http { authority } => authority.as_str(),
+        Endpoint::Http { authority } | Endpoint::Https { authority } => authority.as_str(),
         Endpoint::Unix { .. } => "localhost",
     };
+    if server.token.is_some() && !endpoint.is_private() {
+        return Err(ClientError::Plain { endpoint: endpoint.clone() });
+    }
+    let token = token.or(server.token.as_ref().map(Secret::reveal));
     let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -111,6 +136,7 @@ pub(super) async fn ask(
                 let _ = stream.set_nodelay(true);
                 exchange(stream, request).await
             }
+            Endpoint::Https { authority } => exchange(secured(server, authority).await?, request).await,
             Endpoint::Unix { path } => {
                 exchange(connect(endpoint, UnixStream::connect(path)).await?, request).await
             }
@@ -122,24 +148,26 @@ pub(super) async fn ask(
 
 /// Sends JSON or nothing and reads the whole answer, which is a good one.
 pub(super) async fn send(
-    endpoint: &Endpoint,
+    server: &Access,
     method: Method,
     path: &str,
     token: Option<&str>,
     body: Bytes,
 ) -> Result<Answer, ClientError> {
     let content_type = (!body.is_empty()).then_some("application/json");
-    let (status, answer) = ask(endpoint, method, path, token, content_type, body).await?;
+    let (status, answer) = ask(server, method, path, token, content_type, body).await?;
     if status.is_success() {
         return Ok(answer);
     }
     match (serde_json::from_slice(&answer.bytes), answer.other_version()) {
         // What this version asks for, that one does not have.
-        (Ok(Problem::Malformed { .. }) | Err(_), Some(server)) => {
-            Err(ClientError::Version { endpoint: endpoint.clone(), server })
+        (Ok(Problem::Malformed { .. }) | Err(_), Some(theirs)) => {
+            Err(ClientError::Version { endpoint: server.endpoint.clone(), server: theirs })
         }
         (Ok(problem), _) => Err(ClientError::Problem(problem)),
-        (Err(_), None) => Err(ClientError::Foreign { endpoint: endpoint.clone(), status: status.as_u16() }),
+        (Err(_), None) => {
+            Err(ClientError::Foreign { endpoint: server.endpoint.clone(), status: status.as_u16() })
+        }
     }
 }
 
@@ -152,18 +180,19 @@ impl Answer {
 
 /// Sends JSON and reads JSON.
 pub(super) async fn json<T: DeserializeOwned>(
-    endpoint: &Endpoint,
+    server: &Access,
     method: Method,
     path: &str,
     token: Option<&str>,
     body: Option<&(impl Serialize + Sync)>,
 ) -> Result<T, ClientError> {
+    let endpoint = &server.endpoint;
     let broken = |message: String| ClientError::Broken { endpoint: endpoint.clone(), message };
     let body = match body {
         Some(body) => serde_json::to_vec(body).map_err(|error| broken(error.to_string()))?,
         None => Vec::new(),
     };
-    let answer = send(endpoint, method, path, token, body.into()).await?;
+    let answer = send(server, method, path, token, body.into()).await?;
     serde_json::from_slice(&answer.bytes).map_err(|error| match answer.other_version() {
         Some(server) => ClientError::Version { endpoint: endpoint.clone(), server },
         None => broken(error.to_string()),
@@ -176,6 +205,28 @@ async fn connect<S>(
 ) -> Result<S, ClientError> {
     let stream = timeout(CONNECT, stream).await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
     stream.map_err(|source| ClientError::Connect { endpoint: endpoint.clone(), source })
+}
+
+#[cfg(feature = "tls")]
+async fn secured(
+    server: &Access,
+    authority: &str,
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, ClientError> {
+    let endpoint = &server.endpoint;
+    let untrusted = |message: String| ClientError::Untrusted { endpoint: endpoint.clone(), message };
+    let trust = server.trust.as_ref().ok_or_else(|| untrusted("no authority is named".to_owned()))?;
+    let stream = connect(endpoint, TcpStream::connect(authority)).await?;
+    let _ = stream.set_nodelay(true);
+    let shaken = timeout(CONNECT, trust.connect(endpoint.host().unwrap_or_default(), stream)).await;
+    shaken
+        .map_err(|_| untrusted(format!("it did not answer TLS within {CONNECT:?}")))?
+        .map_err(|error| untrusted(error.to_string()))
+}
+
+#[cfg(not(feature = "tls"))]
+async fn secured(server: &Access, _: &str) -> Result<TcpStream, ClientError> {
+    let message = "this program was built without TLS".to_owned();
+    Err(ClientError::Untrusted { endpoint: server.endpoint.clone(), message })
 }
 
 async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, Answer), String>

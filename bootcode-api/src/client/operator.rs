@@ -4,13 +4,17 @@ use bootcode_core::{
     document::Plan,
     mac::MacAddr,
     preview::{Preview, PreviewAsk},
+    secret::Secret,
     unknown::Unknown,
 };
 use bytes::Bytes;
 use hyper::Method;
 use serde_json::Value;
 
-use super::http::{ClientError, json, send};
+use super::{
+    access::Access,
+    http::{ClientError, json, send},
+};
 use crate::{
     endpoint::Endpoint,
     routes::{self, Applied, Files, Items, News},
@@ -19,7 +23,7 @@ use crate::{
 /// A server's operators' API.
 #[derive(Debug, Clone)]
 pub struct OperatorClient {
-    pub(super) endpoint: Endpoint,
+    pub(super) server: Access,
 }
 
 /// A piece of a stream.
@@ -35,7 +39,22 @@ impl OperatorClient {
     /// Of the server at this endpoint. Connects with each call.
     #[must_use]
     pub const fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint }
+        Self { server: Access::new(endpoint) }
+    }
+
+    /// Shows this token with each request; never where others could read it on the way.
+    #[must_use]
+    pub fn token(mut self, token: Secret) -> Self {
+        self.server.token = Some(token);
+        self
+    }
+
+    /// Trusts these authorities and no others. Without it an `https://` endpoint cannot be asked.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn trust(mut self, trust: super::Trust) -> Self {
+        self.server.trust = Some(trust);
+        self
     }
 
     /// Applies documents: all of them or none.
@@ -43,7 +62,7 @@ impl OperatorClient {
     /// # Errors
     /// [`routes::Problem::Faults`] lists every fault; else see [`ClientError`].
     pub async fn apply(&self, files: &Files) -> Result<Applied, ClientError> {
-        json(&self.endpoint, Method::POST, routes::APPLY, None, Some(files)).await
+        json(&self.server, Method::POST, routes::APPLY, None, Some(files)).await
     }
 
     /// What an apply would do; nothing is changed.
@@ -51,7 +70,7 @@ impl OperatorClient {
     /// # Errors
     /// As [`OperatorClient::apply`].
     pub async fn diff(&self, files: &Files) -> Result<Plan, ClientError> {
-        json(&self.endpoint, Method::POST, routes::DIFF, None, Some(files)).await
+        json(&self.server, Method::POST, routes::DIFF, None, Some(files)).await
     }
 
     /// What a client would be told, and why; nothing is done.
@@ -59,7 +78,7 @@ impl OperatorClient {
     /// # Errors
     /// [`routes::Problem::Rejected`] where no client can ask so; else see [`ClientError`].
     pub async fn preview_boot(&self, ask: &PreviewAsk) -> Result<Preview, ClientError> {
-        json(&self.endpoint, Method::POST, routes::PREVIEW_BOOT, None, Some(ask)).await
+        json(&self.server, Method::POST, routes::PREVIEW_BOOT, None, Some(ask)).await
     }
 
     /// What changed after revision `from`, waited for; from now on without it, which answers at once with the revision.
@@ -110,7 +129,7 @@ impl OperatorClient {
     /// [`routes::Problem::Rejected`] where something refers to it; else see [`ClientError`].
     pub async fn delete(&self, kind: &str, name: &str) -> Result<(), ClientError> {
         let path = routes::ONE.replace("{kind}", &encode(kind)).replace("{name}", &encode(name));
-        json::<Value>(&self.endpoint, Method::DELETE, &path, None, None::<&()>).await.map(|_| ())
+        json::<Value>(&self.server, Method::DELETE, &path, None, None::<&()>).await.map(|_| ())
     }
 
     /// `release`, `cancel` or `retry` of a workflow; answers with its status.
@@ -119,7 +138,7 @@ impl OperatorClient {
     /// [`routes::Problem::Rejected`] where the rules forbid it; else see [`ClientError`].
     pub async fn command(&self, workflow: &str, command: &str) -> Result<Value, ClientError> {
         let path = routes::COMMAND.replace("{name}", &encode(workflow)).replace("{command}", command);
-        json(&self.endpoint, Method::POST, &path, None, None::<&()>).await
+        json(&self.server, Method::POST, &path, None, None::<&()>).await
     }
 
     /// A page of a machine's timeline from byte `from` on; with `wait` it is held until there is news.
@@ -151,13 +170,13 @@ impl OperatorClient {
 
     async fn page(&self, path: &str, from: u64, wait: bool) -> Result<Page, ClientError> {
         let path = format!("{path}?from={from}&wait={wait}");
-        let answer = send(&self.endpoint, Method::GET, &path, None, Bytes::new()).await?;
+        let answer = send(&self.server, Method::GET, &path, None, Bytes::new()).await?;
         let next = answer.next.unwrap_or(from + answer.bytes.len() as u64);
         Ok(Page { bytes: answer.bytes, next })
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        json(&self.endpoint, Method::GET, path, None, None::<&()>).await
+        json(&self.server, Method::GET, path, None, None::<&()>).await
     }
 }
 

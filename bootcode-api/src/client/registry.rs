@@ -109,7 +109,7 @@ impl OperatorClient {
 
     async fn upload(&self, method: Method, path: &str, chunk: Bytes) -> Result<Upload, ClientError> {
         let answer = self.registry(method, path, Some("application/octet-stream"), chunk).await?;
-        let foreign = || ClientError::Foreign { endpoint: self.endpoint.clone(), status: 202 };
+        let foreign = || ClientError::Foreign { endpoint: self.server.endpoint.clone(), status: 202 };
         // Ours are paths of this server.
         answer.location.filter(|location| location.starts_with("/v2/")).map(Upload).ok_or_else(foreign)
     }
@@ -121,7 +121,7 @@ impl OperatorClient {
         content_type: Option<&str>,
         body: Bytes,
     ) -> Result<Answer, ClientError> {
-        let (status, answer) = ask(&self.endpoint, method, path, None, content_type, body).await?;
+        let (status, answer) = ask(&self.server, method, path, None, content_type, body).await?;
         if status.is_success() {
             return Ok(answer);
         }
@@ -132,7 +132,9 @@ impl OperatorClient {
             _ if status == StatusCode::NOT_FOUND && answer.bytes.starts_with(b"{") => {
                 Err(ClientError::NoRegistry)
             }
-            _ => Err(ClientError::Foreign { endpoint: self.endpoint.clone(), status: status.as_u16() }),
+            _ => {
+                Err(ClientError::Foreign { endpoint: self.server.endpoint.clone(), status: status.as_u16() })
+            }
         }
     }
 }

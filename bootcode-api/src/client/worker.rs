@@ -11,7 +11,10 @@ use bootcode_core::{
 use hyper::Method;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::http::{ClientError, json};
+use super::{
+    access::Access,
+    http::{ClientError, json},
+};
 use crate::{
     endpoint::Endpoint,
     routes::{self, HeartbeatBody},
@@ -20,14 +23,14 @@ use crate::{
 /// A server's workflow service.
 #[derive(Debug, Clone)]
 pub struct Client {
-    endpoint: Endpoint,
+    server: Access,
 }
 
 impl Client {
     /// Of the server at this endpoint. Connects with each call.
     #[must_use]
     pub const fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint }
+        Self { server: Access::new(endpoint) }
     }
 
     async fn post<T: DeserializeOwned>(
@@ -36,7 +39,7 @@ impl Client {
         session: Option<&str>,
         body: &(impl Serialize + Sync),
     ) -> Result<T, ServiceError> {
-        json(&self.endpoint, Method::POST, path, session, Some(body)).await.map_err(|error| match error {
+        json(&self.server, Method::POST, path, session, Some(body)).await.map_err(|error| match error {
             ClientError::Problem(problem) => problem.into(),
             other => ServiceError::Unavailable { message: other.to_string() },
         })

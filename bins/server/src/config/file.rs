@@ -109,7 +109,29 @@ pub struct Http {
 #[serde(deny_unknown_fields)]
 pub struct Api {
     /// A Unix socket: who may use it is a matter of its permissions.
+    #[serde(default = "default_socket")]
     pub socket: PathBuf,
+    /// Plain HTTP with tokens on the loopback, for browsers and Prometheus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loopback: Option<SocketAddr>,
+    /// HTTP with TLS and tokens, for operators on other hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ApiTls>,
+}
+
+/// Operators' API with TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiTls {
+    /// The address and port.
+    #[serde(default = "default_tls_listen")]
+    pub listen: SocketAddr,
+    /// The server's certificate and those between it and its authority, in PEM; default: the one that `bootcode-server ca` made in `data_dir`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// Its private key, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
 }
 
 /// Machines' syslog.
@@ -165,7 +187,7 @@ impl Default for Http {
 
 impl Default for Api {
     fn default() -> Self {
-        Self { socket: "/run/bootcode/api.sock".into() }
+        Self { socket: default_socket(), loopback: None, tls: None }
     }
 }
 
@@ -179,6 +201,14 @@ impl Default for Syslog {
     fn default() -> Self {
         Self { listen: "none".into() }
     }
+}
+
+fn default_socket() -> PathBuf {
+    "/run/bootcode/api.sock".into()
+}
+
+fn default_tls_listen() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 7443))
 }
 
 fn default_tftp_listen() -> SocketAddr {
@@ -233,6 +263,9 @@ impl Config {
         {
             absolute(path);
         }
+        if let Some(tls) = &mut self.api.tls {
+            tls.certificate.iter_mut().chain(&mut tls.key).for_each(absolute);
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -265,6 +298,18 @@ impl Config {
         if self.api.socket.as_os_str().len() > 107 {
             let message = "the path is longer than the 107 bytes that a Unix socket can have".to_owned();
             return Err(ConfigError::Value { key: "api.socket", message });
+        }
+        if let Some(address) = self.api.loopback.filter(|address| !address.ip().is_loopback()) {
+            let message = format!(
+                "tokens would go over the network in plain at {address}: write 127.0.0.1:{}, or use api.tls",
+                address.port()
+            );
+            return Err(ConfigError::Value { key: "api.loopback", message });
+        }
+        if self.api.tls.as_ref().is_some_and(|tls| tls.certificate.is_some() != tls.key.is_some()) {
+            let message = "a certificate and its key belong together: name both, or neither to have those that \
+                           `bootcode-server ca` made";
+            return Err(ConfigError::Value { key: "api.tls", message: message.to_owned() });
         }
         let mut seen = BTreeSet::new();
         if let Some(twice) = self.sources.iter().find(|source| !seen.insert(&source.dir)) {

@@ -3,7 +3,7 @@
 mod file;
 mod overrides;
 
-pub use file::{Api, Config, Http, Retention, SourceDir, StoreKind, Syslog, Tftp};
+pub use file::{Api, ApiTls, Config, Http, Retention, SourceDir, StoreKind, Syslog, Tftp};
 pub use overrides::{Override, OverrideError};
 
 use std::path::{Path, PathBuf};
@@ -122,6 +122,20 @@ mod tests {
         assert_eq!(config.http.listen.port(), 7080);
         let error = read(&format!("{FILE}http: {{trustedProxies: [10.0.0.9]}}\n"), &[]).unwrap_err();
         assert!(error.to_string().contains("4:"), "{error}");
+    }
+
+    #[test]
+    fn the_operators_other_listeners_are_asked_for_and_never_plain_to_others() {
+        assert_eq!(read(FILE, &[]).unwrap().api.tls, None);
+        let own = read(&format!("{FILE}api: {{tls: {{}}}}\n"), &[]).unwrap().api;
+        assert_eq!(own.tls.unwrap().listen.to_string(), "0.0.0.0:7443");
+        assert_eq!(own.socket, Path::new("/run/bootcode/api.sock"));
+        let brought = "api: {tls: {certificate: a.pem, key: /k.pem}, loopback: \"[::1]:7081\"}\n";
+        let brought = read(&format!("{FILE}{brought}"), &[]).unwrap().api.tls.unwrap();
+        assert_eq!(brought.certificate.as_deref(), Some(Path::new("/etc/bootcode/a.pem")));
+        let fault = |api: &str| read(&format!("{FILE}api: {api}\n"), &[]).unwrap_err().to_string();
+        assert!(fault("{tls: {certificate: a.pem}}").contains("belong together"));
+        assert!(fault("{loopback: 10.0.0.1:7081}").contains("write 127.0.0.1:7081"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bootcode_core::yaml;
 use serde_json::{Map, Value};
 
 /// Keys that an override may set. An environment variable's name has no dots, so it is looked up here.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 21] = [
     "data_dir",
     "store",
     "interfaces",
@@ -16,6 +16,10 @@ const KEYS: [&str; 17] = [
     "tftp.perAddress",
     "http.listen",
     "api.socket",
+    "api.loopback",
+    "api.tls.listen",
+    "api.tls.certificate",
+    "api.tls.key",
     "syslog.listen",
     "retention.logDays",
     "files",
