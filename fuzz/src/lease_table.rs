@@ -246,10 +246,13 @@ impl World {
             self.table.load(&stored.key, Some(stored));
         }
         self.offered.clear();
-        let mut quarantined = std::mem::take(&mut self.quarantined);
-        quarantined
-            .retain(|ip, _| self.stored(*ip).is_some_and(|lease| lease.state == LeaseState::Quarantined));
-        self.quarantined = quarantined;
+        let quarantined = std::mem::take(&mut self.quarantined);
+        let kept = quarantined.into_keys().filter_map(|ip| {
+            let lease = self.stored(ip).filter(|lease| lease.state == LeaseState::Quarantined)?;
+            // One that was never written, over an older one that was: only the older one is left.
+            Some((ip, lease.ends.as_second()))
+        });
+        self.quarantined = kept.collect();
     }
 
     /// Every promise is in the store.
