@@ -52,6 +52,9 @@ pub const VERSION: &str = "bootcode-version";
 /// The header that says where the next page of a stream begins, in bytes.
 pub const NEXT: &str = "bootcode-next";
 
+/// The header of operators' `/v2/` that says where machines find the server: `http://ADDRESS:PORT`, several with commas between.
+pub const MACHINES: &str = "bootcode-machines";
+
 /// Body of a heartbeat.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

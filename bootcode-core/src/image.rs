@@ -1,6 +1,10 @@
-//! Container images that the server holds.
+//! Images that the server holds: of containers, and of operating systems.
 
 use async_trait::async_trait;
+
+/// `artifactType` of the manifest (OCI image specification 1.1) of an operating system's image: its one layer is the image, byte by
+/// byte, whose format the layer's media type says; its configuration is the empty one.
+pub const OS_IMAGE: &str = "application/vnd.bootcode.os-image.v1";
 
 /// Resolves image names without a registry (`disk-wipe:v3`) to digests in the built-in one.
 #[async_trait]

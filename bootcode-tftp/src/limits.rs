@@ -55,6 +55,9 @@ pub const TAG_BYTES: usize = 128;
 /// Blobs whose digest is remembered as verified; past it the oldest knowledge is dropped and checked again.
 #[cfg(feature = "registry")]
 pub const VERIFIED_BLOBS: usize = 4096;
+/// Bytes of the file that remembers them: four times what all of them take.
+#[cfg(feature = "registry")]
+pub const VERIFIED_BYTES: u64 = 2 << 20;
 /// Uploads at once: `skopeo copy` and `docker push` send three to six layers in parallel, so ten operators.
 #[cfg(feature = "registry")]
 pub const UPLOADS: usize = 64;
@@ -70,3 +73,6 @@ pub const UPLOAD_SILENCE: Duration = Duration::from_secs(60);
 /// Bytes of an upload that are written to disk at once, and kept in memory until then.
 #[cfg(feature = "registry")]
 pub const UPLOAD_CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of an upload after which the disk is waited for, so that the end of a large one is not minutes of writing while its client waits.
+#[cfg(feature = "registry")]
+pub const UPLOAD_SYNC_BYTES: u64 = 256 << 20;

@@ -113,7 +113,7 @@ pub(crate) enum Command {
         #[arg(short = 'o', long = "output", value_enum, default_value_t)]
         format: Format,
     },
-    /// Puts images of actions onto the server, and shows those that are there.
+    /// Puts images onto the server, of actions and of operating systems, and shows those that are there.
     #[command(subcommand)]
     Image(Image),
     /// Deletes a document that nothing refers to.

@@ -10,6 +10,7 @@ use bootcode_core::{document::TreeError, yaml::Faults};
 
 use crate::{
     faults::{self, Weight},
+    image::FetchError,
     terminal::Form,
 };
 
@@ -68,6 +69,15 @@ pub(crate) enum CliError {
     NoAction { workflow: String, action: String, known: String },
     #[error("{}: {file}: {why}", layout.display())]
     Image { layout: PathBuf, file: String, why: String },
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// An image that is another one than it should be.
+    #[error(
+        "{what} is not what --sha256 says: it should be sha256 {expected}, but its {bytes} bytes are sha256 {found}; nothing was stored"
+    )]
+    Digest { what: String, expected: String, found: String, bytes: u64 },
+    #[error("{what} is empty; nothing was stored")]
+    EmptyImage { what: String },
     /// What is shown to the server, or whom it is trusted by.
     #[error("{message}")]
     Access { message: String },
@@ -137,6 +147,10 @@ impl CliError {
             Self::Client(
                 ClientError::Connect { .. } | ClientError::Broken { .. } | ClientError::Version { .. },
             ) => UNAVAILABLE,
+            Self::Fetch(FetchError::Refused { .. }) => NO_INPUT,
+            Self::Fetch(FetchError::Untrusted { .. }) => NO_PERMISSION,
+            Self::Fetch(FetchError::Unreached { .. } | FetchError::GaveUp { .. }) => UNAVAILABLE,
+            Self::Fetch(_) | Self::Digest { .. } | Self::EmptyImage { .. } => DATA,
             Self::Faults { .. } | Self::NoDocuments | Self::NotAMac { .. } | Self::NoWorkflow { .. } => DATA,
             Self::Usage { .. } => USAGE,
             Self::Client(ClientError::Problem(Problem::Unavailable { .. })) => UNAVAILABLE,

@@ -2,30 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // outside of #[test] functions; a test may fail
 
-use std::{fs, path::Path, process::Command, sync::Arc};
+mod common;
 
-use bootcode_tftp::registry::{Digest, Layout, Writer, push_router};
+use std::{fs, path::Path};
+
+use bootcode_tftp::registry::Digest;
+use common::{bootcode, serve};
 use serde_json::{Value, json};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-
-/// Serves an empty registry at `api.sock`.
-fn serve(dir: &Path) {
-    let writer = Writer::open(Layout::create(dir.join("images")).unwrap()).unwrap();
-    let listener = tokio::net::UnixListener::bind(dir.join("api.sock")).unwrap();
-    tokio::spawn(async move { axum::serve(listener, push_router(Arc::new(writer))).await });
-}
-
-/// The exit code, and what was said on both streams.
-async fn bootcode(dir: &Path, line: &str) -> (i32, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bootcode"));
-    command.current_dir(dir).env("BOOTCODE_SERVER", "unix:api.sock").args(line.split(' '));
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-    assert!(!text.contains("panicked"), "{line}: {text}");
-    (output.status.code().unwrap(), text)
-}
 
 fn blob(layout: &Path, media_type: &str, bytes: &[u8]) -> Value {
     let digest = Digest::of(bytes);
@@ -72,7 +58,10 @@ async fn an_image_is_pushed_listed_pushed_again_and_removed() {
     let again = say("image push layout tools/tool:v2", 0, "pushed tools/tool:v2").await;
     assert!(!again.contains("pushing"), "what is there is not sent again: {again}");
     let list = say("image list", 0, "tools/tool:v1").await;
-    assert!(list.contains("tools/tool:v2") && list.contains("sha256:"), "{list}");
+    assert!(
+        list.contains("container") && list.contains("tools/tool:v2") && list.contains("sha256:"),
+        "{list}"
+    );
     say("image list -o json", 0, "\"name\": \"tools/tool:v1\"").await;
     say("image rm tools/tool:v1", 0, "removed tools/tool:v1").await;
     assert!(!say("image list", 0, "tools/tool:v2").await.contains("tool:v1"));

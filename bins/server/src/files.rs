@@ -7,7 +7,7 @@ use bootcode_core::{
     files::{Autoexec, BelowMac, Chain, Dir, FileSource, Hot, Rendered},
 };
 
-use crate::{config::Config, control::Control, error::ServerError};
+use crate::{config::Config, control::Control, error::ServerError, images::Images};
 
 /// The same files by both protocols.
 pub(crate) struct MachineFiles {
@@ -26,6 +26,7 @@ pub(crate) struct MachineFiles {
 pub(crate) fn open(
     config: &Config,
     control: &Control,
+    images: &Images,
     rendered: Rendered,
     autoexec: Autoexec,
 ) -> Result<MachineFiles, ServerError> {
@@ -39,6 +40,10 @@ pub(crate) fn open(
         if let Some(dir) = open_dir("files", path)? {
             files = files.with(dir);
         }
+    }
+    // After the directories: a file that somebody put there is what they want.
+    if let Some(images) = images.files() {
+        files = files.with(images);
     }
     let files: Arc<dyn FileSource> = Arc::new(files);
     let rendered: Arc<dyn FileSource> = Arc::new(rendered);

@@ -3,9 +3,19 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::Router;
-use bootcode_core::image::{ImageError, ImageIndex};
-use bootcode_tftp::registry::{Layout, Writer, push_router, registry_router};
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue},
+    middleware,
+    response::Response,
+};
+use bootcode_api::routes::MACHINES;
+use bootcode_core::{
+    boot::Site,
+    files::FileSource,
+    image::{ImageError, ImageIndex},
+};
+use bootcode_tftp::registry::{Layout, OsImages, Writer, push_router, registry_router};
 
 use crate::{
     config::Config,
@@ -54,21 +64,35 @@ impl Images {
         }
     }
 
+    /// The images of operating systems as files, for machines.
+    pub(crate) fn files(&self) -> Option<Arc<dyn FileSource>> {
+        self.layout.clone().map(|layout| Arc::new(OsImages::new(layout)) as _)
+    }
+
     /// Pull, for machines.
     pub(crate) fn machines(&self) -> Router {
         self.layout.clone().map(registry_router).unwrap_or_default()
     }
 
-    /// Pull and push, for operators. Where the layout may only be read, images are served and none can be pushed.
-    pub(crate) fn operators(self) -> Router {
+    /// Pull and push, for operators, who are told where machines pull. Where the layout may only be read, images are served and none can
+    /// be pushed.
+    pub(crate) fn operators(self, site: &Site) -> Router {
         let Some(layout) = self.layout else { return Router::new() };
-        match Writer::open(layout.clone()) {
+        let router = match Writer::open(layout.clone()) {
             Ok(writer) => push_router(Arc::new(writer)),
             Err(error) => {
                 tracing::warn!(error = %with_causes(&error), "no images can be pushed");
                 registry_router(layout)
             }
-        }
+        };
+        let urls = site.addresses.iter().map(|address| format!("http://{address}:{}", site.http_port));
+        let urls = HeaderValue::try_from(urls.collect::<Vec<_>>().join(", ")).ok();
+        router.layer(middleware::map_response(move |mut response: Response| {
+            if let Some(urls) = urls.clone() {
+                response.headers_mut().insert(HeaderName::from_static(MACHINES), urls);
+            }
+            std::future::ready(response)
+        }))
     }
 }
 

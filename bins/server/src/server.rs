@@ -150,8 +150,13 @@ impl Server {
             http_port: listen.port(),
             disk_loader: files::has_disk_loader(&config),
         };
-        let files =
-            files::open(&config, &control, rendered(&control, &site, &policy), autoexec(&control, &site))?;
+        let files = files::open(
+            &config,
+            &control,
+            &images,
+            rendered(&control, &site, &policy),
+            autoexec(&control, &site),
+        )?;
 
         let (unknown, unknown_machines) = UnknownQueue::new(
             Arc::clone(&control.store),
@@ -207,7 +212,7 @@ impl Server {
         tftp.metrics().register(&mut registry);
         let operator_routes = http::health()
             .merge(metrics::router(registry))
-            .merge(images.operators())
+            .merge(images.operators(&site))
             .merge(operator_routes(&control, dhcp.preview()));
 
         let mut tasks = JoinSet::new();

@@ -3,7 +3,11 @@
 use bootcode_core::secret::Secret;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{Method, Request, StatusCode, client::conn::http1, header};
+use hyper::{
+    HeaderMap, Method, Request, StatusCode,
+    client::conn::http1,
+    header::{self, HeaderName},
+};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
@@ -91,15 +95,11 @@ pub enum ClientError {
     },
 }
 
-/// An answer's bytes, where the next page begins, and the server's version.
+/// An answer's bytes and headers, and where the next page begins.
 pub(super) struct Answer {
     pub(super) bytes: Bytes,
-    /// Where an upload goes on.
-    pub(super) location: Option<String>,
-    /// Of an image's content.
-    pub(super) digest: Option<String>,
     pub(super) next: Option<u64>,
-    version: Option<String>,
+    headers: HeaderMap,
 }
 
 /// Sends one request and reads the whole answer, whatever its status.
@@ -108,7 +108,7 @@ pub(super) async fn ask(
     method: Method,
     path: &str,
     token: Option<&str>,
-    content_type: Option<&str>,
+    headers: &[(HeaderName, &str)],
     body: Bytes,
 ) -> Result<(StatusCode, Answer), ClientError> {
     let endpoint = &server.endpoint;
@@ -125,8 +125,8 @@ pub(super) async fn ask(
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
-    if let Some(content_type) = content_type {
-        request = request.header(header::CONTENT_TYPE, content_type);
+    for (name, value) in headers {
+        request = request.header(name, *value);
     }
     let request = request.body(Full::new(body)).map_err(|error| broken(error.to_string()))?;
     let exchange = async {
@@ -154,8 +154,9 @@ pub(super) async fn send(
     token: Option<&str>,
     body: Bytes,
 ) -> Result<Answer, ClientError> {
-    let content_type = (!body.is_empty()).then_some("application/json");
-    let (status, answer) = ask(server, method, path, token, content_type, body).await?;
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    let headers = if body.is_empty() { &[][..] } else { &json };
+    let (status, answer) = ask(server, method, path, token, headers, body).await?;
     if status.is_success() {
         return Ok(answer);
     }
@@ -172,9 +173,14 @@ pub(super) async fn send(
 }
 
 impl Answer {
+    /// The text of a header.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// The server's version, where it says that it is not ours.
     fn other_version(&self) -> Option<String> {
-        self.version.clone().filter(|version| version != env!("CARGO_PKG_VERSION"))
+        self.header(VERSION).filter(|version| *version != env!("CARGO_PKG_VERSION")).map(str::to_owned)
     }
 }
 
@@ -237,17 +243,11 @@ where
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     let answer = async {
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let status = response.status();
-        let said = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let (next, version) =
-            (said(NEXT).and_then(|next| next.parse().ok()), said(VERSION).map(str::to_owned));
-        let (location, digest) = (
-            said(header::LOCATION.as_str()).map(str::to_owned),
-            said("docker-content-digest").map(str::to_owned),
-        );
+        let (status, headers) = (response.status(), response.headers().clone());
         let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
         let bytes = body.map_err(|error| error.to_string())?.to_bytes();
-        Ok((status, Answer { bytes, location, digest, next, version }))
+        let next = headers.get(NEXT).and_then(|next| next.to_str().ok()?.parse().ok());
+        Ok((status, Answer { bytes, next, headers }))
     };
     // The connection is driven here, so that nothing outlives the request.
     let mut connection = std::pin::pin!(connection);

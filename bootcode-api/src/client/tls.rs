@@ -59,6 +59,20 @@ impl Trust {
         Self::of_roots(roots)
     }
 
+    /// No authority at all: whoever speaks TLS is refused.
+    ///
+    /// # Errors
+    /// [`TrustError`] where TLS cannot be had.
+    pub fn of_nobody() -> Result<Self, TrustError> {
+        Self::of_roots(RootCertStore::empty())
+    }
+
+    /// The same for other servers than ours, as those that images are fetched from.
+    #[must_use]
+    pub fn config(&self) -> ClientConfig {
+        ClientConfig::clone(&self.0)
+    }
+
     fn of_roots(roots: RootCertStore) -> Result<Self, TrustError> {
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()

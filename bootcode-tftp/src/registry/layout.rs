@@ -1,7 +1,6 @@
 //! An OCI image layout on disk.
 
 use std::{
-    collections::BTreeSet,
     fmt,
     fs::File,
     io::{self, Write as _},
@@ -12,18 +11,23 @@ use std::{
 use async_trait::async_trait;
 use bootcode_core::{
     files::{Blob, Dir, FileName},
-    image::{ImageError, ImageIndex},
+    image::{ImageError, ImageIndex, OS_IMAGE},
 };
 use bytes::Bytes;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Digest, Index, Reference, index::split_name};
+use super::{
+    Digest, Index, Reference,
+    index::{Descriptor, split_name},
+    verified::Verified,
+};
 use crate::limits;
 
 /// A directory in the OCI image layout (image specification, image-layout). Cheap to clone.
 ///
-/// `index.json` is read again whenever it changes. Nothing is given out whose content is not what its digest says.
+/// `index.json` is read again whenever it changes. Nothing is given out whose content is not what its digest says; what was found to be so is
+/// remembered in `.verified` where the layout may be written.
 #[derive(Clone)]
 pub struct Layout {
     shared: Arc<Shared>,
@@ -32,7 +36,7 @@ pub struct Layout {
 struct Shared {
     dir: Dir,
     index: Mutex<Option<(String, Arc<Index>)>>,
-    verified: Mutex<BTreeSet<(Digest, String)>>,
+    verified: Verified,
 }
 
 /// A manifest, verified.
@@ -122,7 +126,8 @@ impl Layout {
             file: "the directory".to_owned(),
             source,
         })?;
-        let shared = Shared { dir, index: Mutex::default(), verified: Mutex::default() };
+        let verified = Verified::read(dir.root());
+        let shared = Shared { dir, index: Mutex::default(), verified };
         let marker = shared.small_file("oci-layout")?.ok_or_else(|| shared.missing("oci-layout"))?.1;
         let marker: Marker = serde_json::from_slice(&marker)
             .map_err(|error| shared.invalid("oci-layout", error.to_string()))?;
@@ -158,6 +163,16 @@ impl Layout {
     pub async fn blob(&self, digest: &Digest) -> Result<Option<Blob>, LayoutError> {
         let digest = digest.clone();
         self.blocking(move |shared| shared.blob(&digest)).await
+    }
+
+    /// The image of an operating system with that name (`NAME` or `NAME:TAG`), verified as [`Layout::blob`] is.
+    ///
+    /// # Errors
+    /// See [`LayoutError`].
+    pub async fn os_image(&self, name: &str) -> Result<Option<Blob>, LayoutError> {
+        let (name, tag) = split_name(name);
+        let (name, tag) = (name.to_owned(), Reference::Tag(tag.to_owned()));
+        self.blocking(move |shared| shared.os_image(&name, &tag)).await
     }
 
     /// Makes an empty layout in `directory` where there is none, and opens it; blocks for a moment.
@@ -202,7 +217,7 @@ impl Layout {
     /// Takes a blob as verified that was hashed while it was written; blocks for a moment.
     pub(super) fn trust(&self, digest: &Digest) -> Result<(), LayoutError> {
         if let Some(blob) = self.shared.file(&blob_path(digest))? {
-            self.shared.verified(digest, blob.etag);
+            self.shared.verified.add(digest, &blob.etag);
         }
         Ok(())
     }
@@ -247,6 +262,15 @@ impl ImageIndex for Layout {
 #[serde(rename_all = "camelCase")]
 struct Marker {
     image_layout_version: String,
+}
+
+/// A manifest of an artifact, as far as it says what it is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Artifact {
+    artifact_type: Option<String>,
+    #[serde(default)]
+    layers: Vec<Descriptor>,
 }
 
 /// What an index or a manifest says of itself.
@@ -315,25 +339,34 @@ impl Shared {
     fn blob(&self, digest: &Digest) -> Result<Option<Blob>, LayoutError> {
         let file = blob_path(digest);
         let Some(blob) = self.file(&file)? else { return Ok(None) };
-        let key = (digest.clone(), blob.etag.clone());
-        if !self.verified.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
-            let found = self.hash(&file, &blob)?;
-            if found != *digest {
-                return Err(LayoutError::Corrupt { layout: self.layout(), digest: digest.clone(), found });
+        if !self.verified.has(digest, &blob.etag) {
+            // However many ask for it, one reads it all; the others wait and find it verified.
+            let _turn = self.verified.turn(digest);
+            if !self.verified.has(digest, &blob.etag) {
+                let found = self.hash(&file, &blob)?;
+                if found != *digest {
+                    return Err(LayoutError::Corrupt {
+                        layout: self.layout(),
+                        digest: digest.clone(),
+                        found,
+                    });
+                }
+                self.verified.add(digest, &blob.etag);
             }
-            self.verified(digest, key.1);
         }
         // The digest is the stronger tag: it survives a copy of the layout.
         Ok(Some(Blob { etag: digest.to_string(), ..blob }))
     }
 
-    /// Remembers that this version of a blob's file is what its digest says.
-    fn verified(&self, digest: &Digest, etag: String) {
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if verified.len() >= limits::VERIFIED_BLOBS {
-            verified.pop_first();
-        }
-        verified.insert((digest.clone(), etag));
+    fn os_image(&self, name: &str, tag: &Reference) -> Result<Option<Blob>, LayoutError> {
+        let Some(manifest) = self.manifest(name, tag)? else { return Ok(None) };
+        let Ok(artifact) = serde_json::from_slice::<Artifact>(&manifest.bytes) else { return Ok(None) };
+        let (Some(OS_IMAGE), [image]) = (artifact.artifact_type.as_deref(), &*artifact.layers) else {
+            return Ok(None);
+        };
+        let digest = image.digest.parse();
+        let invalid = |error: super::DigestError| self.invalid(manifest.digest.as_str(), error.to_string());
+        self.blob(&digest.map_err(invalid)?)
     }
 
     fn hash(&self, file: &str, blob: &Blob) -> Result<Digest, LayoutError> {

@@ -37,6 +37,7 @@ struct State {
     file: Option<NamedTempFile>,
     hash: Sha256,
     len: u64,
+    unsynced: u64,
     used: Instant,
 }
 
@@ -60,7 +61,7 @@ impl Uploads {
         let name = file.path().file_name().unwrap_or_default();
         let id = name.to_string_lossy().into_owned();
         let now = Instant::now();
-        let state = State { file: Some(file), hash: Sha256::new(), len: 0, used: now };
+        let state = State { file: Some(file), hash: Sha256::new(), len: 0, unsynced: 0, used: now };
         let upload = Upload {
             repository: repository.to_owned(),
             busy: AtomicBool::new(false),
@@ -120,12 +121,17 @@ impl Upload {
     /// Writing failed, after which nothing can be appended any more.
     pub(super) fn append(&self, chunks: &[Bytes]) -> io::Result<()> {
         let mut state = self.state();
-        let State { file, hash, len, used } = &mut *state;
+        let State { file, hash, len, unsynced, used } = &mut *state;
         let mut writing = file.take().ok_or(io::ErrorKind::BrokenPipe)?;
         for chunk in chunks {
             writing.write_all(chunk)?;
             hash.update(chunk);
             *len += chunk.len() as u64;
+            *unsynced += chunk.len() as u64;
+        }
+        if *unsynced >= limits::UPLOAD_SYNC_BYTES {
+            writing.as_file().sync_data()?;
+            *unsynced = 0;
         }
         *file = Some(writing);
         *used = Instant::now();
