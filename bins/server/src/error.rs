@@ -5,12 +5,8 @@ use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 use bootcode_core::{engine::EngineError, store::StoreError};
 
 use crate::{
-    backup::BackupError,
-    config::ConfigError,
-    data::DataError,
-    freshness::FreshnessError,
-    operators::{AuthorityError, TokenError},
-    sources::SourceDirError,
+    backup::BackupError, config::ConfigError, data::DataError, freshness::FreshnessError,
+    operators::TokenError, sources::SourceDirError, tls::AuthorityError,
 };
 
 /// The server cannot start, or ended because a part of it failed.
@@ -63,15 +59,6 @@ pub enum ServerError {
         /// What is wrong and how to mend it.
         message: String,
     },
-    /// An address of machines' HTTP.
-    #[error("http.listen: {address} cannot be bound: {}", bind_remedy(source))]
-    Http {
-        /// The address.
-        address: SocketAddr,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
     /// The operators' socket.
     #[error("api.socket: {} cannot be bound: {}", path.display(), socket_remedy(source))]
     Socket {
@@ -81,9 +68,9 @@ pub enum ServerError {
         #[source]
         source: io::Error,
     },
-    /// An address of the operators' other listeners.
+    /// An address of a listener.
     #[error("{key}: {address} cannot be bound: {}", bind_remedy(source))]
-    Operators {
+    Listen {
         /// The key.
         key: &'static str,
         /// The address.
@@ -115,7 +102,7 @@ impl ServerError {
     pub fn told(&self) -> String {
         match self {
             // The remedy is instead of the cause.
-            Self::Http { .. } | Self::Operators { .. } | Self::Socket { .. } => self.to_string(),
+            Self::Listen { .. } | Self::Socket { .. } => self.to_string(),
             _ => with_causes(self),
         }
     }
@@ -148,11 +135,7 @@ impl ServerError {
             // EX_CANTCREAT.
             Self::Backup(BackupError::File { .. }) => 73,
             Self::Backup(_) | Self::Store(_) | Self::Engine(_) | Self::Data(_) | Self::Freshness(_) => 74,
-            Self::Dhcp(_)
-            | Self::Tftp(_)
-            | Self::Http { .. }
-            | Self::Operators { .. }
-            | Self::Socket { .. } => 69,
+            Self::Dhcp(_) | Self::Tftp(_) | Self::Listen { .. } | Self::Socket { .. } => 69,
             Self::Tokens(TokenError::Taken { .. } | TokenError::Unknown { .. }) => 1,
             Self::Authority(_) | Self::Tokens(_) => 74,
             Self::Runtime(_) => 71,

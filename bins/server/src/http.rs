@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,17 +21,21 @@ use axum::{
 use bootcode_api::limits::WORKER_BODY_BYTES;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
     task::JoinSet,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::error::ServerError;
+use crate::{error::ServerError, tls::Identity};
 
 /// How long open requests may take to end when the server stops; waiting claims are cut off after it.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// How long a handshake may take: old firmware computes for seconds.
+const HANDSHAKE: Duration = Duration::from_secs(30);
 /// How long the head of a machine's request may take, and the pause before it on a connection that is kept.
 const HEAD: Duration = Duration::from_secs(30);
 /// How long the body of a machine's request may take: 1 MiB at most, over the slowest management network.
@@ -43,9 +48,12 @@ const REST: Duration = Duration::from_millis(100);
 /// Opens the machines' port, and says which it is where the configuration leaves that to the system.
 ///
 /// # Errors
-/// [`ServerError::Http`].
-pub(crate) async fn bind_machines(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
-    let failed = |source| ServerError::Http { address, source };
+/// [`ServerError::Listen`].
+pub(crate) async fn bind_machines(
+    key: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let failed = |source| ServerError::Listen { key, address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
@@ -104,10 +112,15 @@ impl OperatorSocket {
     }
 }
 
-/// Serves machines until cancelled.
+/// Serves machines until cancelled; with TLS where there is an identity.
 ///
 /// Whoever is slow is cut off: a request's head has [`HEAD`], its body [`BODY`]. What machines fetch may take as long as it takes.
-pub(crate) async fn serve_machines(listener: TcpListener, router: Router, cancel: CancellationToken) {
+pub(crate) async fn serve_machines(
+    listener: TcpListener,
+    identity: Option<Arc<Identity>>,
+    router: Router,
+    cancel: CancellationToken,
+) {
     let router = router.layer(middleware::from_fn(whole_body));
     let mut connections = JoinSet::new();
     loop {
@@ -118,7 +131,7 @@ pub(crate) async fn serve_machines(listener: TcpListener, router: Router, cancel
         };
         match accepted {
             Ok((stream, peer)) if connections.len() < CONNECTIONS => {
-                connections.spawn(connection(stream, peer, router.clone(), cancel.clone()));
+                connections.spawn(connection(stream, peer, identity.clone(), router.clone(), cancel.clone()));
             }
             Ok((_, peer)) => tracing::warn!(%peer, CONNECTIONS, "refused: too many connections are open"),
             Err(error) => {
@@ -130,12 +143,32 @@ pub(crate) async fn serve_machines(listener: TcpListener, router: Router, cancel
     }
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(DRAIN, all).await;
+    let _ = timeout(DRAIN, all).await;
     connections.shutdown().await;
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, cancel: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    identity: Option<Arc<Identity>>,
+    router: Router,
+    cancel: CancellationToken,
+) {
     let _ = stream.set_nodelay(true);
+    let Some(identity) = identity else { return requests(stream, peer, router, cancel).await };
+    let handshake = timeout(HANDSHAKE, identity.acceptor().accept(stream));
+    match cancel.run_until_cancelled(handshake).await {
+        Some(Ok(Ok(stream))) => requests(stream, peer, router, cancel).await,
+        Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "no TLS with a machine"),
+        Some(Err(_)) => tracing::debug!(%peer, "no TLS with a machine: it took too long"),
+        None => {}
+    }
+}
+
+async fn requests<S>(stream: S, peer: SocketAddr, router: Router, cancel: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request)
@@ -163,7 +196,7 @@ async fn whole_body(request: Request, next: Next) -> Response {
     if body.is_end_stream() {
         return next.run(Request::from_parts(head, body)).await;
     }
-    match tokio::time::timeout(BODY, to_bytes(body, WORKER_BODY_BYTES)).await {
+    match timeout(BODY, to_bytes(body, WORKER_BODY_BYTES)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
         Ok(Err(_)) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or broke off\n").into_response()

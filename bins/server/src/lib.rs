@@ -29,12 +29,14 @@ mod operators;
 mod secrets;
 mod server;
 mod sources;
+mod tls;
 
 pub use backup::BackupError;
 pub use config::{Config, ConfigError, Override, OverrideError};
 pub use data::DataError;
 pub use error::ServerError;
 pub use freshness::FreshnessError;
-pub use operators::{AuthorityError, Certified, Issued, TokenError, Tokens};
+pub use operators::{Issued, TokenError, Tokens};
 pub use server::{Server, ServerBuilder};
 pub use sources::SourceDirError;
+pub use tls::{AuthorityError, Certified};

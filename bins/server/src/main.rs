@@ -46,12 +46,12 @@ enum Command {
         /// The file; it must not exist.
         file: PathBuf,
     },
-    /// Makes the server a certificate for `api.tls`, by an authority of its own that is made the first time.
+    /// Makes the server certificates for `api.tls` and `http.tls`, by an authority of its own that is made the first time.
     ///
-    /// Both are kept in `data_dir`. Operators trust ca.pem there (`bootcode --ca-file`); it lasts ten years, the certificate 800 days. Run it again
-    /// for other names or another 800 days: a running server takes the new certificate by itself, and nobody has to trust anew.
+    /// All are kept in `data_dir`. Operators (`bootcode --ca-file`) and machines trust ca.pem there; it lasts ten years, the certificates 800 days. Run it
+    /// again for other names or another 800 days: a running server takes the new certificates by itself, and nobody has to trust anew.
     Ca {
-        /// A name or address that operators call the server by; may be repeated. Without it: this host's name, localhost, and the addresses of `interfaces`.
+        /// A name or address that operators and machines call the server by; may be repeated. Without it: this host's name, localhost, and the addresses of `interfaces`.
         #[arg(long = "name", value_name = "NAME")]
         names: Vec<String>,
     },
@@ -168,7 +168,7 @@ fn certify(config: &Config, names: Vec<String>) -> Result<(), ServerError> {
     let authority = if made.new_authority { "a new authority" } else { "the authority of before" };
     let (names, until, file) = (made.names.join(", "), made.until, made.authority.display());
     print(&format!(
-        "a certificate for {names}\nuntil {until}, by {authority}; operators trust it by {file}\n"
+        "certificates for {names}\nuntil {until}, by {authority}; operators and machines trust them by {file}\n"
     ));
     Ok(())
 }

@@ -19,7 +19,7 @@ use bootcode_dhcp::{DhcpConfig, DhcpServer, Sources};
 use bootcode_metadata::MetadataParts;
 use bootcode_tftp::tftp::TftpServer;
 use ipnet::IpNet;
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -29,8 +29,9 @@ use crate::{
     data::{DATABASE, DataDir},
     error::{ServerError, with_causes},
     files, freshness, http, images, interfaces, metrics,
-    operators::{self, Certified, Listeners, Tokens},
+    operators::{Listeners, Tokens},
     sources,
+    tls::{self, Audience, Certified, Identity},
 };
 
 /// What runs until the server ends.
@@ -117,7 +118,7 @@ impl Server {
         Ok(backup::backup(config, to).await?)
     }
 
-    /// Makes the server a certificate for these names, or for this host's own where there are none, by an authority of its own, which is
+    /// Makes the server its certificates for these names, or for this host's own where there are none, by an authority of its own, which is
     /// made the first time.
     ///
     /// # Errors
@@ -125,7 +126,7 @@ impl Server {
     pub fn certify(config: &Config, names: Vec<String>) -> Result<Certified, ServerError> {
         let data = DataDir::open(&config.data_dir)?;
         let names = if names.is_empty() { interfaces::names(config)? } else { names };
-        Ok(operators::certify(&data, names, jiff::Timestamp::now())?)
+        Ok(tls::certify(&data, names, jiff::Timestamp::now())?)
     }
 
     /// The tokens of operators.
@@ -144,7 +145,8 @@ impl Server {
         let Self { config, own, policy } = self;
         let images = images::serve(&config)?;
         let control = Control::open(&config, own, images.index()).await?;
-        let (machines, listen) = http::bind_machines(config.http.listen).await?;
+        let (machines, listen) = http::bind_machines("http.listen", config.http.listen).await?;
+        let encrypted = encrypted(&config, &control).await?;
         let site = Site {
             addresses: interfaces::addresses(&config)?,
             http_port: listen.port(),
@@ -249,7 +251,16 @@ impl Server {
         start("unknown machines", Box::pin(unknown_machines.run(cancel.clone())));
         start("DHCP", Box::pin(dhcp.run(cancel.clone())));
         start("TFTP", Box::pin(tftp.run(cancel.clone())));
-        start("machines' HTTP", Box::pin(http::serve_machines(machines, machine_routes, cancel.clone())));
+        if let Some((listener, identity)) = encrypted {
+            tracing::info!(address = ?listener.local_addr().ok(), "machines are served with TLS, too");
+            let serve =
+                http::serve_machines(listener, Some(identity), machine_routes.clone(), cancel.clone());
+            start("machines' HTTP with TLS", Box::pin(serve));
+        }
+        start(
+            "machines' HTTP",
+            Box::pin(http::serve_machines(machines, None, machine_routes, cancel.clone())),
+        );
         if !remote.is_empty() {
             let serve = remote.serve(operator_routes.clone(), cancel.clone());
             start("operators' API by TCP", Box::pin(serve));
@@ -281,6 +292,18 @@ async fn supervise(mut tasks: JoinSet<&'static str>, cancel: CancellationToken) 
         }
     }
     result
+}
+
+/// Machines' listener with TLS, where the configuration asks for one.
+async fn encrypted(
+    config: &Config,
+    control: &Control,
+) -> Result<Option<(TcpListener, Arc<Identity>)>, ServerError> {
+    let Some(tls) = &config.http.tls else { return Ok(None) };
+    let (certificate, key) = (tls.certificate.as_deref(), tls.key.as_deref());
+    let identity = Identity::open(Audience::Machines, certificate, key, &control.data)?;
+    let (listener, _) = http::bind_machines("http.tls.listen", tls.listen).await?;
+    Ok(Some((listener, Arc::new(identity))))
 }
 
 fn autoexec(control: &Control, site: &Site) -> Autoexec {

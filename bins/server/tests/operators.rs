@@ -192,7 +192,7 @@ fn a_new_certificate_counts_without_a_start_and_a_broken_one_never() {
         let renewed = place.run(&["ca", "--name", "provision.example"]);
         assert!(renewed.stdout.contains("the authority of before"), "{}", renewed.stdout);
         assert_eq!(health("provision.example"), "200");
-        serving.wait_for("a new certificate for operators");
+        serving.wait_for("a new certificate");
         place.write("data/tls.pem", "nothing");
         assert_eq!(health("provision.example"), "200");
         serving.wait_for("going on with the certificate of before");

@@ -102,6 +102,25 @@ pub struct Http {
     /// Proxies of metadata, by their networks: what these write into `X-Forwarded-For` says which machine asks.
     #[serde(rename = "trustedProxies", skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<IpNet>,
+    /// The same with TLS, besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<HttpTls>,
+}
+
+/// Machines' HTTP with TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpTls {
+    /// The address and port.
+    #[serde(default = "default_machines_tls_listen")]
+    pub listen: SocketAddr,
+    /// The server's certificate and those between it and its authority, in PEM; default: the one that `bootcode-server ca` made in `data_dir`, with an RSA
+    /// key, which all firmware reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// Its private key, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
 }
 
 /// Operators' API.
@@ -181,7 +200,7 @@ impl Default for Tftp {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([0, 0, 0, 0], 7080)), trusted_proxies: Vec::new() }
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 7080)), trusted_proxies: Vec::new(), tls: None }
     }
 }
 
@@ -209,6 +228,10 @@ fn default_socket() -> PathBuf {
 
 fn default_tls_listen() -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], 7443))
+}
+
+fn default_machines_tls_listen() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 7444))
 }
 
 fn default_tftp_listen() -> SocketAddr {
@@ -266,6 +289,9 @@ impl Config {
         if let Some(tls) = &mut self.api.tls {
             tls.certificate.iter_mut().chain(&mut tls.key).for_each(absolute);
         }
+        if let Some(tls) = &mut self.http.tls {
+            tls.certificate.iter_mut().chain(&mut tls.key).for_each(absolute);
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -306,10 +332,20 @@ impl Config {
             );
             return Err(ConfigError::Value { key: "api.loopback", message });
         }
-        if self.api.tls.as_ref().is_some_and(|tls| tls.certificate.is_some() != tls.key.is_some()) {
+        let halves = [
+            (
+                "api.tls",
+                self.api.tls.as_ref().is_some_and(|tls| tls.certificate.is_some() != tls.key.is_some()),
+            ),
+            (
+                "http.tls",
+                self.http.tls.as_ref().is_some_and(|tls| tls.certificate.is_some() != tls.key.is_some()),
+            ),
+        ];
+        if let Some((key, _)) = halves.into_iter().find(|(_, half)| *half) {
             let message = "a certificate and its key belong together: name both, or neither to have those that \
                            `bootcode-server ca` made";
-            return Err(ConfigError::Value { key: "api.tls", message: message.to_owned() });
+            return Err(ConfigError::Value { key, message: message.to_owned() });
         }
         let mut seen = BTreeSet::new();
         if let Some(twice) = self.sources.iter().find(|source| !seen.insert(&source.dir)) {

@@ -3,7 +3,7 @@
 mod file;
 mod overrides;
 
-pub use file::{Api, ApiTls, Config, Http, Retention, SourceDir, StoreKind, Syslog, Tftp};
+pub use file::{Api, ApiTls, Config, Http, HttpTls, Retention, SourceDir, StoreKind, Syslog, Tftp};
 pub use overrides::{Override, OverrideError};
 
 use std::path::{Path, PathBuf};

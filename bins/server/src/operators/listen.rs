@@ -15,8 +15,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{identity::Identity, tokens::Tokens, who};
-use crate::{config::Config, data::DataDir, error::ServerError};
+use super::{tokens::Tokens, who};
+use crate::{
+    config::Config,
+    data::DataDir,
+    error::ServerError,
+    tls::{Audience, Identity},
+};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -45,15 +50,19 @@ impl Listeners {
     /// Opens them, so that a wrong certificate or a taken port is told at the start.
     ///
     /// # Errors
-    /// [`ServerError::Operators`] and [`ServerError::Path`].
+    /// [`ServerError::Listen`] and [`ServerError::Path`].
     pub(crate) async fn bind(config: &Config, data: &DataDir) -> Result<Self, ServerError> {
         let mut bound = Vec::new();
         if let Some(address) = config.api.loopback {
             bound.push(Bound { listener: bind("api.loopback", address).await?, identity: None });
         }
         if let Some(tls) = &config.api.tls {
-            let identity = Some(Arc::new(Identity::open(tls, data)?));
-            bound.push(Bound { listener: bind("api.tls.listen", tls.listen).await?, identity });
+            let (certificate, key) = (tls.certificate.as_deref(), tls.key.as_deref());
+            let identity = Identity::open(Audience::Operators, certificate, key, data)?;
+            bound.push(Bound {
+                listener: bind("api.tls.listen", tls.listen).await?,
+                identity: Some(Arc::new(identity)),
+            });
         }
         let tokens = Tokens::new(data.clone());
         // Told at the start, too: a damaged file would keep everybody out.
@@ -81,7 +90,7 @@ impl Listeners {
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServerError> {
-    TcpListener::bind(address).await.map_err(|source| ServerError::Operators { key, address, source })
+    TcpListener::bind(address).await.map_err(|source| ServerError::Listen { key, address, source })
 }
 
 async fn accept(

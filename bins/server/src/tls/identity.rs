@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -14,11 +14,12 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{CERTIFICATE, KEY};
-use crate::{config::ApiTls, data::DataDir, error::ServerError};
+use super::Audience;
+use crate::{data::DataDir, error::ServerError};
 
-/// Proves that the server is itself. A certificate that is replaced counts from the next connection on.
-pub(super) struct Identity {
+/// Proves to an audience that the server is itself. A certificate that is replaced counts from the next connection on.
+pub(crate) struct Identity {
+    audience: Audience,
     certificate: PathBuf,
     key: PathBuf,
     current: Mutex<Current>,
@@ -37,24 +38,31 @@ impl Identity {
     ///
     /// # Errors
     /// [`ServerError::Path`] says what to do.
-    pub(super) fn open(config: &ApiTls, data: &DataDir) -> Result<Self, ServerError> {
-        let certificate = config.certificate.clone().unwrap_or_else(|| data.join(CERTIFICATE));
-        let key = config.key.clone().unwrap_or_else(|| data.join(KEY));
+    pub(crate) fn open(
+        audience: Audience,
+        certificate: Option<&Path>,
+        key: Option<&Path>,
+        data: &DataDir,
+    ) -> Result<Self, ServerError> {
+        let [own_certificate, own_key] = audience.files().map(|file| data.join(file));
+        let certificate = certificate.map_or(own_certificate, Path::to_owned);
+        let key = key.map_or(own_key, Path::to_owned);
         let written = [written(&certificate), written(&key)];
-        let acceptor = load(&certificate, &key)?;
-        Ok(Self { certificate, key, current: Mutex::new(Current { written, acceptor }) })
+        let acceptor = load(audience, &certificate, &key)?;
+        Ok(Self { audience, certificate, key, current: Mutex::new(Current { written, acceptor }) })
     }
 
     /// Shakes hands with clients. Files that were replaced and cannot be used are told, and the last good ones count on.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let written = [written(&self.certificate), written(&self.key)];
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if written != current.written {
             current.written = written;
-            match load(&self.certificate, &self.key) {
+            match load(self.audience, &self.certificate, &self.key) {
                 Ok(acceptor) => {
                     current.acceptor = acceptor;
-                    tracing::info!(certificate = %self.certificate.display(), "a new certificate for operators");
+                    let (certificate, shown_to) = (self.certificate.display(), self.audience.name());
+                    tracing::info!(%certificate, shown_to, "a new certificate");
                 }
                 Err(error) => tracing::error!(%error, "going on with the certificate of before"),
             }
@@ -63,17 +71,18 @@ impl Identity {
     }
 }
 
-fn written(path: &PathBuf) -> Option<SystemTime> {
+fn written(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
-fn load(certificate: &PathBuf, key: &PathBuf) -> Result<TlsAcceptor, ServerError> {
-    let failed = |key: &'static str, path: &PathBuf, message: String| ServerError::Path {
+fn load(audience: Audience, certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServerError> {
+    let failed = |key: &'static str, path: &Path, message: String| ServerError::Path {
         key,
-        path: path.clone(),
+        path: path.to_owned(),
         message,
     };
-    let read = |name: &'static str, path: &PathBuf| {
+    let [certificate_key, key_key] = audience.keys();
+    let read = |name: &'static str, path: &Path| {
         fs::read(path).map_err(|error| {
             let message = match error.kind() {
                 io::ErrorKind::NotFound => {
@@ -84,20 +93,20 @@ fn load(certificate: &PathBuf, key: &PathBuf) -> Result<TlsAcceptor, ServerError
             failed(name, path, message)
         })
     };
-    let pem = read("api.tls.certificate", certificate)?;
+    let pem = read(certificate_key, certificate)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
     if chain.is_empty() {
-        return Err(failed("api.tls.certificate", certificate, "holds no certificate in PEM".to_owned()));
+        return Err(failed(certificate_key, certificate, "holds no certificate in PEM".to_owned()));
     }
-    let pem = read("api.tls.key", key)?;
+    let pem = read(key_key, key)?;
     let private = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| failed("api.tls.key", key, "holds no private key in PEM".to_owned()))?;
+        .map_err(|_| failed(key_key, key, "holds no private key in PEM".to_owned()))?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
         .map_err(|error| {
             let message = format!("and {} do not make a server's identity: {error}", key.display());
-            failed("api.tls.certificate", certificate, message)
+            failed(certificate_key, certificate, message)
         })?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -1,4 +1,4 @@
-//! `bootcode-server ca`: an authority of the server's own, and the certificate that it signs for the server.
+//! `bootcode-server ca`: an authority of the server's own, and the certificates that it signs for the server.
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -9,12 +9,12 @@ use rcgen::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{CA, CA_KEY, CERTIFICATE, KEY};
+use super::{Audience, CA, CA_KEY, key};
 use crate::data::{DataDir, DataError};
 
 /// How long the authority lasts.
 const AUTHORITY_YEARS: i64 = 10;
-/// How long the server's certificate lasts. Apple's programs take none of more than 825 days, whoever signed it.
+/// How long the server's certificates last. Apple's programs take none of more than 825 days, whoever signed it.
 const CERTIFICATE_DAYS: i64 = 800;
 
 /// No authority or certificate could be made.
@@ -51,6 +51,9 @@ pub enum AuthorityError {
         /// What was written.
         name: String,
     },
+    /// A key.
+    #[error("no RSA key can be made: {0}")]
+    Rsa(#[from] rsa::Error),
     /// Anything else.
     #[error("the certificate cannot be made: {0}")]
     Make(#[from] rcgen::Error),
@@ -62,17 +65,18 @@ pub enum AuthorityError {
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certified {
-    /// Whom the certificate is for.
+    /// What the certificates call the server.
     pub names: Vec<String>,
-    /// Its last day.
+    /// Their last day.
     pub until: Date,
-    /// The authority's certificate, which operators trust.
+    /// The authority's certificate, which operators and machines trust.
     pub authority: PathBuf,
     /// Whether there was no authority before.
     pub new_authority: bool,
 }
 
-/// Makes the server a certificate for these names, by the authority of this data directory, which is made where there is none.
+/// Makes the server a certificate for each audience, with these names, by the authority of this data directory, which is made where
+/// there is none.
 ///
 /// The authority's certificate follows from its key and its first day alone, so its own is never read back.
 ///
@@ -91,7 +95,7 @@ pub(crate) fn certify(
         (Some(_), None) => return Err(AuthorityError::Half { there: CA_KEY, missing: CA }),
         (None, Some(_)) => return Err(AuthorityError::Half { there: CA, missing: CA_KEY }),
         (None, None) => {
-            let key = KeyPair::generate()?;
+            let key = key::authority()?;
             let certificate = authority_of(&key, today)?.self_signed(&key)?;
             data.replace(CA_KEY, key.serialize_pem().as_bytes())?;
             data.replace(CA, certificate.pem().as_bytes())?;
@@ -99,17 +103,25 @@ pub(crate) fn certify(
         }
     };
     let until = today.checked_add(Span::new().days(CERTIFICATE_DAYS))?;
-    let key = KeyPair::generate()?;
     let issuer = Issuer::new(authority_of(&authority, today)?, authority);
-    let certificate = server(&names, today, until)?.signed_by(&key, &issuer)?;
-    write(data, &certificate, &key)?;
+    for audience in Audience::ALL {
+        let key = key::of(audience)?;
+        let certificate = server(&names, audience, today, until)?.signed_by(&key, &issuer)?;
+        write(data, audience, &certificate, &key)?;
+    }
     Ok(Certified { names, until, authority: data.join(CA), new_authority })
 }
 
 /// The key first: a server that reads in between finds a pair that does not fit, and goes on with the one that it has.
-fn write(data: &DataDir, certificate: &Certificate, key: &KeyPair) -> Result<(), DataError> {
-    data.replace(KEY, key.serialize_pem().as_bytes())?;
-    data.replace(CERTIFICATE, certificate.pem().as_bytes())
+fn write(
+    data: &DataDir,
+    audience: Audience,
+    certificate: &Certificate,
+    key: &KeyPair,
+) -> Result<(), DataError> {
+    let [certificate_file, key_file] = audience.files();
+    data.replace(key_file, key.serialize_pem().as_bytes())?;
+    data.replace(certificate_file, certificate.pem().as_bytes())
 }
 
 fn authority_of(key: &KeyPair, first: Date) -> Result<CertificateParams, AuthorityError> {
@@ -125,7 +137,12 @@ fn authority_of(key: &KeyPair, first: Date) -> Result<CertificateParams, Authori
     Ok(authority)
 }
 
-fn server(names: &[String], first: Date, last: Date) -> Result<CertificateParams, AuthorityError> {
+fn server(
+    names: &[String],
+    audience: Audience,
+    first: Date,
+    last: Date,
+) -> Result<CertificateParams, AuthorityError> {
     let mut server = CertificateParams::default();
     for name in names {
         let alternative = match name.parse::<IpAddr>() {
@@ -138,7 +155,11 @@ fn server(names: &[String], first: Date, last: Date) -> Result<CertificateParams
     }
     server.distinguished_name = rcgen::DistinguishedName::new();
     server.distinguished_name.push(DnType::CommonName, "bootcode-server");
-    server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    server.key_usages = match audience {
+        Audience::Operators => vec![KeyUsagePurpose::DigitalSignature],
+        // Old firmware checks RSA certificates for the key exchange of TLS before 1.3, whether it is used or not.
+        Audience::Machines => vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment],
+    };
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     server.use_authority_key_identifier_extension = true;
     lasts(&mut server, first, last)?;
@@ -190,10 +211,24 @@ mod tests {
         let made = certify(&data, names.clone(), now).unwrap();
         assert_eq!((made.new_authority, made.until.to_string().as_str()), (true, "2029-01-31"));
         let read = |name| data.text(name).unwrap().unwrap();
-        let (ca, certificate) = (read(CA), read(CERTIFICATE));
+        let files: Vec<_> = Audience::ALL.iter().flat_map(|audience| audience.files()).collect();
+        let (ca, before): (_, Vec<_>) = (read(CA), files.iter().map(|file| read(file)).collect());
         assert!(!certify(&data, names.clone(), now).unwrap().new_authority);
         assert_eq!(read(CA), ca);
-        assert_ne!(read(CERTIFICATE), certificate);
+        for (file, before) in files.iter().zip(before) {
+            assert_ne!(read(file), before, "{file}");
+        }
+    }
+
+    #[test]
+    fn an_authority_that_is_no_rsa_goes_on() {
+        let (_dir, data) = data();
+        let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        let key = KeyPair::generate().unwrap();
+        data.replace(CA_KEY, key.serialize_pem().as_bytes()).unwrap();
+        data.replace(CA, b"its certificate").unwrap();
+        assert!(!certify(&data, vec!["localhost".to_owned()], now).unwrap().new_authority);
+        assert_eq!(data.text(CA_KEY).unwrap().unwrap(), key.serialize_pem());
     }
 
     #[test]
