@@ -4,6 +4,8 @@
 //! figure is missed. Times are the server's own CPU time, which others on the machine do not make longer; rates they do, for both alike.
 //! `cargo xtask bench dhcp pool` measures one part: reserved, many or pool.
 
+#[path = "../process.rs"]
+mod process;
 #[path = "../core/table.rs"]
 #[allow(dead_code)]
 mod table;
@@ -28,7 +30,7 @@ use nix::{
     sched::{CpuSet, sched_setaffinity},
     unistd::Pid,
 };
-use peer::Peer;
+use process::Process;
 use table::{Table, Wanted};
 
 type Failed = Box<dyn Error + Send + Sync>;
@@ -110,7 +112,7 @@ impl Bench {
     fn reserved(&mut self) -> Result<(), Failed> {
         self.load.turn(From::Reservations)?;
         let load = &self.load;
-        let measure = |peer: &Peer| Ok((closed(load, peer)?, settled_burst(load)?));
+        let measure = |peer: &Process| Ok((closed(load, peer)?, settled_burst(load)?));
         let dir = self.fresh("kea")?;
         let (theirs, their_burst) =
             serving(load, &dir, peer::kea(&dir, MACHINES, From::Reservations)?, measure)?;
@@ -158,7 +160,7 @@ impl Bench {
     /// machines that return.
     fn pool(&mut self) -> Result<(), Failed> {
         let load = &self.load;
-        let measure = |peer: &Peer| Ok((load.enrol(MACHINES)?, closed(load, peer)?));
+        let measure = |peer: &Process| Ok((load.enrol(MACHINES)?, closed(load, peer)?));
         load.turn(From::Pool)?;
         let dir = self.fresh("kea-pool")?;
         let theirs = serving(load, &dir, peer::kea(&dir, MACHINES, From::Pool)?, measure)
@@ -220,13 +222,13 @@ fn relay() -> Result<Load, Failed> {
 fn serving<T>(
     load: &Load,
     dir: &Path,
-    mut peer: Peer,
-    measure: impl FnOnce(&Peer) -> Result<T, Failed>,
+    mut peer: Process,
+    measure: impl FnOnce(&Process) -> Result<T, Failed>,
 ) -> Result<T, Failed> {
     let start = Instant::now();
     loop {
         if peer.ended() || start.elapsed() > START {
-            let log = fs::read_to_string(dir.join("log")).unwrap_or_default();
+            let log = peer.said();
             return Err(format!("{} does not answer; it said:\n{log}", dir.display()).into());
         }
         // A server that is not there yet says so by ICMP. Of many machines, so that none asks more often than it may.
@@ -238,7 +240,7 @@ fn serving<T>(
     measure(&peer)
 }
 
-fn closed(load: &Load, peer: &Peer) -> Result<Measured, Failed> {
+fn closed(load: &Load, peer: &Process) -> Result<Measured, Failed> {
     load.run(MACHINES, Duration::from_secs(1))?;
     let (before, start) = (peer.worked()?, Instant::now());
     let seen = load.run(MACHINES, LENGTH)?;

@@ -1,32 +1,12 @@
 //! The servers that are measured: ours and Kea, each on a core of its own, with the same machines.
 
-use std::{
-    fmt::Write as _,
-    fs, io,
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{fmt::Write as _, fs, io, net::Ipv4Addr, path::Path};
 
 use crate::{
     load::From,
+    process::Process,
     wire::{RELAY, SERVER, machine_ip, machine_mac},
 };
-
-/// The core of the server; the load has the other.
-const CORE: &str = "0";
-
-pub(crate) struct Peer {
-    child: Child,
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn colons(n: u32) -> String {
     machine_mac(n).map(|byte| format!("{byte:02x}")).join(":")
@@ -37,16 +17,8 @@ fn pool(machines: u32) -> (Ipv4Addr, Ipv4Addr) {
     (machine_ip(0), machine_ip(machines + machines / 2))
 }
 
-fn start(dir: &Path, program: &Path, args: &[&Path], variables: &[(&str, &Path)]) -> io::Result<Peer> {
-    let log = fs::File::create(dir.join("log"))?;
-    let mut command = Command::new("taskset");
-    command.args(["-c", CORE]).arg(program).args(args).envs(variables.iter().copied());
-    let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-    Ok(Peer { child })
-}
-
 /// Ours, with this many machines, or with a pool for any, as a release build of the whole server.
-pub(crate) fn bootcode(dir: &Path, program: &Path, machines: u32, from: From) -> io::Result<Peer> {
+pub(crate) fn bootcode(dir: &Path, program: &Path, machines: u32, from: From) -> io::Result<Process> {
     let documents = dir.join("machines");
     fs::create_dir_all(&documents)?;
     let mut text = format!(
@@ -81,12 +53,12 @@ pub(crate) fn bootcode(dir: &Path, program: &Path, machines: u32, from: From) ->
 }
 
 /// Ours, on what it left in that directory.
-pub(crate) fn again(dir: &Path, program: &Path) -> io::Result<Peer> {
-    start(dir, program, &[Path::new("--config"), &dir.join("bootcode.yaml")], &[])
+pub(crate) fn again(dir: &Path, program: &Path) -> io::Result<Process> {
+    Process::start(dir, program, &[Path::new("--config"), &dir.join("bootcode.yaml")], &[])
 }
 
 /// Kea from Debian, with the same machines as reservations, or with the same pool. It keeps its leases in a file.
-pub(crate) fn kea(dir: &Path, machines: u32, from: From) -> io::Result<Peer> {
+pub(crate) fn kea(dir: &Path, machines: u32, from: From) -> io::Result<Process> {
     let mut reservations = Vec::new();
     for n in (0..machines).filter(|_| from == From::Reservations) {
         reservations.push(format!(
@@ -121,34 +93,5 @@ pub(crate) fn kea(dir: &Path, machines: u32, from: From) -> io::Result<Peer> {
     let config = dir.join("kea.json");
     fs::write(&config, text)?;
     let variables = [("KEA_PIDFILE_DIR", dir), ("KEA_LOCKFILE_DIR", dir)];
-    start(dir, Path::new("/usr/sbin/kea-dhcp4"), &[Path::new("-c"), &config], &variables)
-}
-
-impl Peer {
-    /// The time that it has worked, all threads together.
-    pub(crate) fn worked(&self) -> io::Result<Duration> {
-        let stat = fs::read_to_string(self.proc("stat"))?;
-        // After the name in brackets; utime and stime are fields 14 and 15 (proc(5)), in ticks of 10 ms.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
-        Ok(Duration::from_millis(10 * (ticks(11) + ticks(12))))
-    }
-
-    /// MiB of memory that it holds now.
-    pub(crate) fn resident_mib(&self) -> io::Result<f64> {
-        let status = fs::read_to_string(self.proc("status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-        let kib: f64 = line.trim().trim_end_matches(" kB").parse().unwrap_or(0.0);
-        Ok(kib / 1024.0)
-    }
-
-    /// Whether it has ended by itself.
-    pub(crate) fn ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
-    }
-
-    fn proc(&self, file: &str) -> PathBuf {
-        // `taskset` became the program.
-        PathBuf::from(format!("/proc/{}/{file}", self.child.id()))
-    }
+    Process::start(dir, Path::new("/usr/sbin/kea-dhcp4"), &[Path::new("-c"), &config], &variables)
 }

@@ -1,15 +1,18 @@
-//! `cargo xtask bench dhcp`: the server, built as it is shipped, beside Kea, driven by the load in `benches/dhcp`.
+//! `cargo xtask bench dhcp|metadata`: the server, built as it is shipped, beside its peer, driven by the load in `benches/`.
 
 use crate::error::TaskError;
 use crate::run::{cargo, run, step};
 use crate::setup::{self, Consent, Purpose};
 use crate::workspace::Workspace;
 
-/// Builds the server, sees that Kea is there, and measures both.
+/// The benchmarks that have a peer.
+pub(crate) const BESIDE: [&str; 2] = ["dhcp", "metadata"];
+
+/// Builds the server, sees that its peer is there, and measures both.
 ///
 /// # Errors
-/// A figure was missed; or Kea, root or a second core is missing.
-pub(crate) fn dhcp(workspace: &Workspace, parts: &[String]) -> Result<(), TaskError> {
+/// A figure was missed; or the peer, root or a second core is missing.
+pub(crate) fn beside(workspace: &Workspace, bench: &str, parts: &[String]) -> Result<(), TaskError> {
     setup::packages(Purpose::Bench, Consent::from_flag(false))?;
     let root = &workspace.root;
     step("build of the server as it is shipped", || {
@@ -18,7 +21,7 @@ pub(crate) fn dhcp(workspace: &Workspace, parts: &[String]) -> Result<(), TaskEr
     let program = workspace.target.join("dist/bootcode-server");
     run(cargo()
         .current_dir(root)
-        .args(["bench", "-p", "bootcode-benches", "--bench", "dhcp", "--"])
+        .args(["bench", "-p", "bootcode-benches", "--bench", bench, "--"])
         .args(parts)
         .env("BENCH_SERVER_PROGRAM", program))
 }

@@ -70,10 +70,10 @@ enum Task {
     Fuzz(FuzzFlags),
     /// Run the benchmarks.
     Bench {
-        /// `core` or `dhcp`: what is promised of it, as a table, failing where a figure is missed; `dhcp` runs beside Kea and needs root.
-        /// Else those whose name contains this.
+        /// `core`, `dhcp` or `metadata`: what is promised of it, as a table, failing where a figure is missed; `dhcp` runs beside Kea,
+        /// `metadata` beside nginx, and both need root. Else those whose name contains this.
         name: Option<String>,
-        /// Of `core` or `dhcp` these parts alone; one that there is not says which there are.
+        /// Of `core`, `dhcp` or `metadata` these parts alone; one that there is not says which there are.
         parts: Vec<String>,
     },
     /// Install what the tasks need on this machine.
@@ -125,7 +125,9 @@ fn perform(task: &Task, workspace: &Workspace, interrupt: &Interrupt) -> Result<
             setup::packages(Purpose::Lab, Consent::from_flag(*yes))?;
             step("action images", || build::images(workspace))
         }
-        Task::Bench { name, parts } if name.as_deref() == Some("dhcp") => bench::dhcp(workspace, parts),
+        Task::Bench { name: Some(name), parts } if bench::BESIDE.contains(&name.as_str()) => {
+            bench::beside(workspace, name, parts)
+        }
         Task::Bench { name, parts } => {
             let which: &[&str] = match name.as_deref() {
                 Some("core") => &["--bench", "core", "--"],

@@ -96,9 +96,10 @@ const TESTS: &[Package] = &[
     package("strace", "strace", "counts the fsyncs of the store"),
 ];
 
-/// What the benchmark of DHCP needs: its rival, and the wire between them.
+/// What benchmarks need: the peers, and the wire between them and the load.
 const BENCH: &[Package] = &[
     package("kea-dhcp4-server", "kea-dhcp4", "the DHCP server that ours is measured beside"),
+    package("nginx-light", "/usr/sbin/nginx", "the HTTP server that ours is measured beside"),
     package("iproute2", "ip", "the wire between load and server"),
     package("util-linux", "taskset", "a core for each"),
 ];
