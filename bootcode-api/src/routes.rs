@@ -55,6 +55,12 @@ pub const NEXT: &str = "bootcode-next";
 /// The header of operators' `/v2/` that says where machines find the server: `http://ADDRESS:PORT`, several with commas between.
 pub const MACHINES: &str = "bootcode-machines";
 
+/// The header that says how many bytes a removed image freed.
+pub const FREED: &str = "bootcode-freed";
+
+/// The header that says how many bytes that no image reaches are freed later.
+pub const FREED_LATER: &str = "bootcode-freed-later";
+
 /// Body of a heartbeat.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -76,3 +76,13 @@ pub const UPLOAD_CHUNK_BYTES: usize = 1 << 20;
 /// Bytes of an upload after which the disk is waited for, so that the end of a large one is not minutes of writing while its client waits.
 #[cfg(feature = "registry")]
 pub const UPLOAD_SYNC_BYTES: u64 = 256 << 20;
+/// How long content that no name reaches is left alone after it came, or after who pushes asked for it: longer than the pause between a layer
+/// and the manifest that needs it, also where another program copies into the layout.
+#[cfg(feature = "registry")]
+pub const GRACE: Duration = Duration::from_secs(60 * 60);
+/// Between two looks for such content: often enough that a disk is not full of it, and a look reads all manifests.
+#[cfg(feature = "registry")]
+pub const SWEEP: Duration = Duration::from_secs(10 * 60);
+/// Blobs that pushes of the last [`GRACE`] asked for: a thousand images with 64 layers.
+#[cfg(feature = "registry")]
+pub const WANTED_BLOBS: usize = 1 << 16;

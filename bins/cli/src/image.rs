@@ -13,7 +13,7 @@ mod resume;
 
 use std::path::PathBuf;
 
-use bootcode_api::OperatorClient;
+use bootcode_api::{OperatorClient, client::Freed};
 use clap::Subcommand;
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ pub(crate) enum Image {
         #[arg(short = 'o', long = "output", value_enum, default_value_t)]
         format: Format,
     },
-    /// Takes a name of an image away; the content stays, for other images may share it.
+    /// Takes a name of an image away. Content that no other image has goes, too: at once, or within two hours where a push may need it.
     Rm {
         /// NAME:TAG, or the NAME of an operating system's image.
         name: String,
@@ -76,8 +76,22 @@ pub(crate) async fn image(client: &OperatorClient, command: Image) -> Result<(),
         Image::List { format } => list::list(client, format).await,
         Image::Rm { name } => {
             let Name { repository, tag } = Name::or_latest(&name)?;
-            client.delete_tag(&repository, &tag).await?;
-            show::line(&format!("removed {name}"))
+            let freed = client.delete_tag(&repository, &tag).await?;
+            show::line(&format!("removed {name}{}", freed.map_or_else(String::new, said)))
+        }
+    }
+}
+
+/// What came of the content of a name that was removed.
+fn said(freed: Freed) -> String {
+    match freed {
+        Freed { bytes: 0, later: 0 } => "; other images have its content".to_owned(),
+        Freed { bytes, later: 0 } => format!("; {bytes} bytes are free"),
+        Freed { bytes: 0, later } => {
+            format!("; {later} bytes are freed within two hours, unless a push needs them")
+        }
+        Freed { bytes, later } => {
+            format!("; {bytes} bytes are free, {later} are within two hours, unless a push needs them")
         }
     }
 }

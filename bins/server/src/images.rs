@@ -17,6 +17,8 @@ use bootcode_core::{
 };
 use bootcode_tftp::registry::{Layout, OsImages, Writer, push_router, registry_router};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     config::Config,
     error::{ServerError, with_causes},
@@ -25,6 +27,7 @@ use crate::{
 /// The configured layout, or none.
 pub(crate) struct Images {
     layout: Option<Layout>,
+    writer: Option<Arc<Writer>>,
 }
 
 /// Opens the configured layout to serve it. A default one that is missing or empty is made; where it cannot be, that is a warning.
@@ -47,16 +50,33 @@ pub(crate) fn serve(config: &Config) -> Result<Images, ServerError> {
 /// Opens the configured layout and changes nothing. A default one that is missing is a warning.
 pub(crate) fn open(config: &Config) -> Result<Images, ServerError> {
     match Layout::open(&config.images) {
-        Ok(layout) => Ok(Images { layout: Some(layout) }),
+        Ok(layout) => Ok(Images { layout: Some(layout), writer: None }),
         Err(error) if config.is_default("images") => {
             tracing::warn!(error = %with_causes(&error), "there are no images; actions cannot be run");
-            Ok(Images { layout: None })
+            Ok(Images { layout: None, writer: None })
         }
         Err(error) => Err(error.into()),
     }
 }
 
 impl Images {
+    /// Makes the layout ready to be written. Only who has the data directory may: what an upload left there is removed.
+    pub(crate) fn own(&mut self) {
+        match self.layout.clone().map(Writer::open) {
+            Some(Ok(writer)) => self.writer = Some(Arc::new(writer)),
+            Some(Err(error)) => tracing::warn!(error = %with_causes(&error), "no images can be pushed"),
+            None => {}
+        }
+    }
+
+    /// What keeps the layout clean, until cancelled.
+    pub(crate) fn tend(
+        &self,
+        cancel: CancellationToken,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        self.writer.clone().map(|writer| writer.tend(cancel))
+    }
+
     pub(crate) fn index(&self) -> Arc<dyn ImageIndex> {
         match &self.layout {
             Some(layout) => Arc::new(layout.clone()),
@@ -77,13 +97,10 @@ impl Images {
     /// Pull and push, for operators, who are told where machines pull. Where the layout may only be read, images are served and none can
     /// be pushed.
     pub(crate) fn operators(self, site: &Site) -> Router {
-        let Some(layout) = self.layout else { return Router::new() };
-        let router = match Writer::open(layout.clone()) {
-            Ok(writer) => push_router(Arc::new(writer)),
-            Err(error) => {
-                tracing::warn!(error = %with_causes(&error), "no images can be pushed");
-                registry_router(layout)
-            }
+        let router = match (self.writer, self.layout) {
+            (Some(writer), _) => push_router(writer),
+            (None, Some(layout)) => registry_router(layout),
+            (None, None) => return Router::new(),
         };
         let urls = site.addresses.iter().map(|address| format!("http://{address}:{}", site.http_port));
         let urls = HeaderValue::try_from(urls.collect::<Vec<_>>().join(", ")).ok();

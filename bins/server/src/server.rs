@@ -143,7 +143,7 @@ impl Server {
     /// See [`ServerError`]; all but [`ServerError::Ended`] come before the first packet is answered.
     pub async fn run(self, cancel: CancellationToken) -> Result<(), ServerError> {
         let Self { config, own, policy } = self;
-        let images = images::serve(&config)?;
+        let mut images = images::serve(&config)?;
         let control = Control::open(&config, own, images.index()).await?;
         let (machines, listen) = http::bind_machines("http.listen", config.http.listen).await?;
         let encrypted = encrypted(&config, &control).await?;
@@ -198,6 +198,8 @@ impl Server {
         }
         control.settle(&watched).await?;
 
+        images.own();
+        let tend_images = images.tend(cancel.clone());
         let machine_routes = http::health()
             .merge(worker::router(Arc::clone(&control.engine) as _))
             .merge(worker::inventory_router(Arc::new(inventories)))
@@ -247,6 +249,9 @@ impl Server {
         if !watched.is_empty() {
             let follow = sources::follow(Arc::clone(&control.applier), watched, cancel.clone());
             start("the directories of documents", Box::pin(follow));
+        }
+        if let Some(tend) = tend_images {
+            start("the images", Box::pin(tend));
         }
         start("unknown machines", Box::pin(unknown_machines.run(cancel.clone())));
         start("DHCP", Box::pin(dhcp.run(cancel.clone())));

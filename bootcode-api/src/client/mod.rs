@@ -10,7 +10,7 @@ mod worker;
 
 pub use http::ClientError;
 pub use operator::{OperatorClient, Page};
-pub use registry::Upload;
+pub use registry::{Freed, Upload};
 #[cfg(feature = "tls")]
 pub use tls::{Trust, TrustError};
 pub use worker::Client;

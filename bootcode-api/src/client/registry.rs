@@ -11,11 +11,20 @@ use super::{
     OperatorClient,
     http::{Answer, ClientError, ask},
 };
-use crate::routes::MACHINES;
+use crate::routes::{FREED, FREED_LATER, MACHINES};
 
 /// Where an upload goes on.
 #[derive(Debug, Clone)]
 pub struct Upload(String);
+
+/// What the end of an image's name freed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freed {
+    /// Bytes, at once.
+    pub bytes: u64,
+    /// Bytes that no image reaches and that are freed later, unless a push needs them.
+    pub later: u64,
+}
 
 impl OperatorClient {
     /// The repositories that have images.
@@ -154,13 +163,15 @@ impl OperatorClient {
         self.registry(Method::PUT, &path, &[(header::CONTENT_TYPE, media_type)], bytes).await.map(drop)
     }
 
-    /// Takes a tag away.
+    /// Takes a tag away; what that freed, where the server says so.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn delete_tag(&self, repository: &str, tag: &str) -> Result<(), ClientError> {
+    pub async fn delete_tag(&self, repository: &str, tag: &str) -> Result<Option<Freed>, ClientError> {
         let path = format!("/v2/{repository}/manifests/{tag}");
-        self.registry(Method::DELETE, &path, &[], Bytes::new()).await.map(drop)
+        let answer = self.registry(Method::DELETE, &path, &[], Bytes::new()).await?;
+        let number = |name: &str| answer.header(name)?.parse().ok();
+        Ok(number(FREED).zip(number(FREED_LATER)).map(|(bytes, later)| Freed { bytes, later }))
     }
 
     fn upload(&self, answer: &Answer) -> Result<Upload, ClientError> {

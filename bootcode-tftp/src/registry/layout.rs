@@ -209,6 +209,20 @@ impl Layout {
         self.shared.dir.root()
     }
 
+    /// As [`Layout::index`]; blocks.
+    pub(super) fn index_blocking(&self) -> Result<Arc<Index>, LayoutError> {
+        self.shared.index()
+    }
+
+    /// As [`Layout::manifest`]; blocks.
+    pub(super) fn manifest_blocking(
+        &self,
+        name: &str,
+        reference: &Reference,
+    ) -> Result<Option<Manifest>, LayoutError> {
+        self.shared.manifest(name, reference)
+    }
+
     /// As [`Layout::blob`]; blocks.
     pub(super) fn blob_blocking(&self, digest: &Digest) -> Result<Option<Blob>, LayoutError> {
         self.shared.blob(digest)
@@ -351,6 +365,9 @@ impl Shared {
                         found,
                     });
                 }
+                // Another program may have left it in memory only; what is remembered as good has to outlast a loss of power.
+                let durable = File::open(self.dir.root().join(&file)).and_then(|file| file.sync_data());
+                durable.map_err(|source| self.io(&file, source))?;
                 self.verified.add(digest, &blob.etag);
             }
         }

@@ -1,6 +1,6 @@
 //! The push side of the distribution specification.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::SystemTime};
 
 use axum::{
     Router,
@@ -18,6 +18,11 @@ use super::{
     upload::{Upload, Writing},
 };
 use crate::limits;
+
+/// The header that says how many bytes a removed name freed.
+pub const FREED: &str = "bootcode-freed";
+/// The header that says how many bytes that no name reaches are freed later, unless a push needs them.
+pub const FREED_LATER: &str = "bootcode-freed-later";
 
 /// `/v2/` for operators: all that [`registry_router`](super::registry_router) gives, and uploads of blobs (whole, in chunks, or mounted)
 /// and manifests. Whoever reaches it may push, so it belongs on a listener that knows its callers.
@@ -73,7 +78,12 @@ async fn push(writer: &Arc<Writer>, head: &Parts, body: Body) -> Result<Response
         (&Method::DELETE, Route::Manifest { name, reference: Reference::Tag(tag) }) => {
             let unknown = RegistryError::ManifestUnknown { name: name.clone(), reference: tag.clone() };
             let gone = blocking(writer, move |writer| writer.untag((&name, &tag))).await?;
-            if gone { Ok(empty(StatusCode::ACCEPTED)) } else { Err(unknown) }
+            if gone { Ok(removed(writer).await) } else { Err(unknown) }
+        }
+        (_, Route::Blob { digest, .. } | Route::Manifest { reference: Reference::Digest(digest), .. }) => {
+            // Who finds it here does not push it again.
+            writer.wanted.mark(&digest, SystemTime::now());
+            answer(writer.layout(), head, Repositories::Any).await
         }
         _ => answer(writer.layout(), head, Repositories::Any).await,
     }
@@ -108,7 +118,9 @@ async fn begin(
 ) -> Result<Response<Body>, RegistryError> {
     let asked = Asked::of(head);
     // A digest that is none, or of no blob here, is answered with an upload, as the specification has it.
-    if let Some(digest) = asked.mount.as_deref().and_then(|mount| mount.parse::<Digest>().ok())
+    let mount = asked.mount.as_deref().and_then(|mount| mount.parse::<Digest>().ok());
+    mount.iter().for_each(|digest| writer.wanted.mark(digest, SystemTime::now()));
+    if let Some(digest) = mount
         && writer.layout().blob(&digest).await.map_err(broken)?.is_some()
     {
         return Ok(created(&format!("/v2/{name}/blobs/{digest}"), &digest));
@@ -265,6 +277,7 @@ async fn put_manifest(
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content = Content::parse(&bytes, content_type)?;
     for referred in &content.refers_to {
+        writer.wanted.mark(&referred.digest, SystemTime::now());
         let blob = writer.layout().blob(&referred.digest).await.map_err(broken)?;
         let unknown = || RegistryError::ManifestBlobUnknown { digest: referred.digest.to_string() };
         let len = blob.ok_or_else(unknown)?.len;
@@ -283,6 +296,16 @@ async fn put_manifest(
     })
     .await?;
     Ok(created(&location, &digest))
+}
+
+/// The name is gone whatever becomes of its content, which is swept again later where that fails.
+async fn removed(writer: &Arc<Writer>) -> Response<Body> {
+    let mut response = empty(StatusCode::ACCEPTED);
+    if let Ok(swept) = blocking(writer, |writer| writer.sweep(SystemTime::now())).await {
+        set(&mut response, HeaderName::from_static(FREED), &swept.bytes.to_string());
+        set(&mut response, HeaderName::from_static(FREED_LATER), &swept.later.to_string());
+    }
+    response
 }
 
 impl From<ManifestError> for RegistryError {

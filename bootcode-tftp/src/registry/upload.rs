@@ -67,8 +67,8 @@ impl Uploads {
             busy: AtomicBool::new(false),
             state: Mutex::new(state),
         };
+        self.forget_idle();
         let mut open = self.open();
-        open.retain(|_, upload| !upload.is_forgotten(now));
         if open.len() >= limits::UPLOADS {
             return Err(RegistryError::TooManyUploads);
         }
@@ -97,6 +97,17 @@ impl Uploads {
         let open = self.open();
         let upload = open.get(id).filter(|upload| upload.repository == repository);
         upload.cloned().ok_or_else(|| RegistryError::UploadUnknown { id: id.chars().take(64).collect() })
+    }
+
+    /// Forgets those that nobody goes on with; what came of them goes, too.
+    pub(super) fn forget_idle(&self) {
+        let now = Instant::now();
+        self.open().retain(|_, upload| !upload.is_forgotten(now));
+    }
+
+    /// Whether there is any.
+    pub(super) fn are_open(&self) -> bool {
+        !self.open().is_empty()
     }
 
     /// Forgets it; what came of it goes with the last request that holds it.

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::Path,
     sync::{Mutex, PoisonError},
+    time::SystemTime,
 };
 
 use serde_json::{Map, Value, json};
@@ -15,6 +16,7 @@ use super::{
     Digest, Layout, LayoutError,
     index::{Descriptor, REF_NAME},
     upload::Uploads,
+    wanted::Wanted,
 };
 use crate::limits;
 
@@ -28,6 +30,7 @@ pub struct Writer {
     layout: Layout,
     index: Mutex<()>,
     pub(super) uploads: Uploads,
+    pub(super) wanted: Wanted,
 }
 
 impl Writer {
@@ -53,7 +56,7 @@ impl Writer {
             Ok(())
         };
         ready().map_err(|source| layout.io(PARTS, source))?;
-        Ok(Self { layout, index: Mutex::default(), uploads: Uploads::default() })
+        Ok(Self { layout, index: Mutex::default(), uploads: Uploads::default(), wanted: Wanted::default() })
     }
 
     /// The layout, for reading.
@@ -71,6 +74,7 @@ impl Writer {
 
     /// Makes `part`, whose digest this is, a blob; blocks. One that is there and good stays, for somebody may be reading it.
     pub(super) fn keep(&self, digest: &Digest, part: NamedTempFile) -> Result<(), LayoutError> {
+        self.wanted.mark(digest, SystemTime::now());
         match self.layout.blob_blocking(digest) {
             Ok(Some(_)) => return Ok(()),
             Ok(None) | Err(LayoutError::Corrupt { .. }) => {}
@@ -105,7 +109,7 @@ impl Writer {
         .map(drop)
     }
 
-    /// Takes a name off the index; whether it was there. Its blobs stay, for others may share them. Blocks.
+    /// Takes a name off the index; whether it was there. What it alone reached goes with a [`Writer::sweep`]. Blocks.
     pub(super) fn untag(&self, name: (&str, &str)) -> Result<bool, LayoutError> {
         self.change(|manifests| {
             let before = manifests.len();

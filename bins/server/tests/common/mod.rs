@@ -213,6 +213,11 @@ impl Serving {
         status.code()
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it anything.
     pub(crate) fn client(&self) -> &OperatorClient {
         &self.client
