@@ -70,10 +70,10 @@ enum Task {
     Fuzz(FuzzFlags),
     /// Run the benchmarks.
     Bench {
-        /// `core`, `dhcp` or `metadata`: what is promised of it, as a table, failing where a figure is missed; `dhcp` runs beside Kea,
-        /// `metadata` beside nginx, and both need root. Else those whose name contains this.
+        /// `core`, `dhcp`, `http` or `metadata`: what is promised of it, as a table, failing where a figure is missed; `dhcp` runs beside Kea,
+        /// the others beside nginx, and all three need root. Else those whose name contains this.
         name: Option<String>,
-        /// Of `core`, `dhcp` or `metadata` these parts alone; one that there is not says which there are.
+        /// Of `core`, `dhcp`, `http` or `metadata` these parts alone; one that there is not says which there are.
         parts: Vec<String>,
     },
     /// Install what the tasks need on this machine.
