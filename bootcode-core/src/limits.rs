@@ -20,6 +20,12 @@ pub const YAML_DEPTH: usize = 64;
 pub const FAULTS: usize = 200;
 /// Bytes of a file that a document names as user data; clouds take 16 to 64 KiB, and a batch of the store has to hold it.
 pub const USER_DATA_BYTES: usize = 256 << 10;
+/// Install files of one document: an installer asks for one to four, and a machine is installed by one or two of them.
+pub const INSTALL_FILES: usize = 16;
+/// Bytes of all of them before rendering: kickstarts have some KiB, and a batch of the store has to hold them.
+pub const INSTALL_BYTES: usize = 256 << 10;
+/// Bytes of the name of one: it stands in a URL on a kernel's command line.
+pub const INSTALL_NAME_BYTES: usize = 64;
 /// References to nothing for which the name that was meant is looked for: that costs as much as the fleet has names.
 pub const SUGGESTIONS: usize = 10;
 /// Warnings that are listed at once. A fleet's machines are written alike, so the same few come again and again.

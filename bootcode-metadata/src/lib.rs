@@ -1,7 +1,8 @@
-//! What machines learn about themselves: the JSON document, the files of NoCloud, EC2, OpenStack and Ignition, and where an installed system phones home.
+//! What machines learn about themselves: the JSON document, the files of NoCloud, EC2, OpenStack and Ignition, those of
+//! installers (kickstart, preseed, autoinstall), and where an installed system phones home.
 //!
 //! ```text
-//!  request -> request::Asker (token, else source address) -> Hardware -> document / nocloud / ec2 / openstack / ignition -> answer
+//!  request -> request::Asker (token, else source address) -> Hardware -> document / nocloud / ec2 / openstack / ignition / install -> answer
 //! ```
 //!
 //! ```
@@ -16,6 +17,7 @@ pub mod ec2;
 pub mod forwarded;
 pub mod ignition;
 pub mod imds;
+pub mod install;
 pub mod limits;
 pub mod nocloud;
 pub mod openstack;

@@ -6,6 +6,8 @@ pub const PHONE_HOME_BYTES: usize = 64 << 10;
 pub const INSTANCE_ID_CHARS: usize = 128;
 /// Bytes of a host key that is kept: one of RSA with 8,192 bits has 1,400 and its comment.
 pub const HOST_KEY_BYTES: usize = 2048;
+/// Install files that are rendered at once: each may make 16 MiB of texts on its way, and there are threads enough for the rest.
+pub const RENDERINGS: usize = 4;
 /// Seconds that an answer is held for who waits for a change: below the minute that proxies give an answer.
 pub const WAIT_S: u32 = 50;
 /// Between looks at what is waited for.

@@ -1,6 +1,6 @@
 //! HTTP in front of the renderers.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::{
     clouds,
     document::{document, part, revision},
-    forwarded,
+    forwarded, install,
     limits::{LOOK, PHONE_HOME_BYTES, WAIT_S},
     nocloud::{self, SeedFile},
     parts::MetadataParts,
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// `/metadata` and what is in it by path, `/nocloud/..`, `/nocloud/t/<token>/..`, `/phone-home`, EC2's `/latest/..` and dated versions,
-/// `/openstack/..` and `/ignition`. Needs `ConnectInfo<SocketAddr>`.
+/// `/openstack/..`, `/ignition` and `/install/..`. Needs `ConnectInfo<SocketAddr>`.
 pub fn router(parts: MetadataParts) -> Router {
     let router = Router::new()
         .route("/metadata", get(metadata))
@@ -41,6 +41,7 @@ pub fn router(parts: MetadataParts) -> Router {
         .route("/nocloud/t/{token}/{file}", get(nocloud_by_token))
         .route("/phone-home", post(call_home))
         .merge(clouds::router())
+        .merge(install::router())
         .layer(DefaultBodyLimit::max(PHONE_HOME_BYTES));
     if parts.proxies.is_empty() {
         return router.with_state(parts);
@@ -123,7 +124,7 @@ async fn nocloud_by_address(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    seed_file(&parts, bearer(&headers), peer, &file).await
+    seed(&parts, bearer(&headers), peer, &file).await
 }
 
 async fn nocloud_by_token(
@@ -131,21 +132,32 @@ async fn nocloud_by_token(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path((token, file)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    seed_file(&parts, Some(&token), peer, &file).await
+    seed(&parts, Some(&token), peer, &file).await
 }
 
-async fn seed_file(
+async fn seed(
     parts: &MetadataParts,
     token: Option<&str>,
     peer: SocketAddr,
     file: &str,
 ) -> Result<Response, Refusal> {
     let file: SeedFile = file.parse().map_err(|_| Refusal(Reason::NotFound))?;
-    let path = format!("/nocloud/{}", file.name());
-    let asker = parts.identify(token, peer, &path).await?;
+    let asker = parts.identify(token, peer, &format!("/nocloud/{}", file.name())).await?;
+    seed_file(parts, &asker, peer, "/nocloud", file).await
+}
+
+/// A file of NoCloud's, which was asked for below `root`.
+pub(crate) async fn seed_file(
+    parts: &MetadataParts,
+    asker: &Identified,
+    peer: SocketAddr,
+    root: &str,
+    file: SeedFile,
+) -> Result<Response, Refusal> {
+    let path = format!("{root}/{}", file.name());
     let hardware = match file {
-        SeedFile::UserData | SeedFile::VendorData => parts.owner_data(&asker, peer, &path).await?,
-        SeedFile::MetaData | SeedFile::NetworkConfig => asker.hardware,
+        SeedFile::UserData | SeedFile::VendorData => parts.owner_data(asker, peer, &path).await?,
+        SeedFile::MetaData | SeedFile::NetworkConfig => Arc::clone(&asker.hardware),
     };
     let text = match file {
         SeedFile::MetaData => {

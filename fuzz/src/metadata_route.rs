@@ -21,14 +21,17 @@ use bootcode_core::{
     timeline::NoRecorder,
 };
 use bootcode_metadata::{MetadataParts, router};
-use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use serde_json::{from_value, json};
+use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt as _;
 
 const KEY: [u8; 32] = [7; 32];
 
 static SERVICE: LazyLock<Router> = LazyLock::new(|| router(parts()));
+/// Install files are rendered on a thread of their own.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_current_thread().build().expect("a runtime without a clock"));
 
 /// Whatever is asked for, in whatever words: the machine that asks is told nothing of its neighbour, the service never fails, and
 /// what it answers is bounded.
@@ -50,12 +53,10 @@ pub fn metadata_route(bytes: &[u8]) {
     let peer = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), 40_000));
     // What is no request at all never comes this far.
     let Ok(request) = request.extension(ConnectInfo(peer)).body(Body::from(body.to_owned())) else { return };
-    // Nothing here waits.
-    let response = SERVICE.clone().oneshot(request).now_or_never().expect("an answer at once");
-    let Ok(response) = response;
+    let Ok(response) = RUNTIME.block_on(SERVICE.clone().oneshot(request));
     assert!(!response.status().is_server_error(), "{}", response.status());
     let found = response.status() == StatusCode::OK;
-    let body = response.into_body().collect().now_or_never().expect("a body at once");
+    let body = RUNTIME.block_on(response.into_body().collect());
     let answer = body.expect("a body that is whole").to_bytes();
     assert!(answer.len() <= 16 << 10, "{} bytes", answer.len());
     let answer = String::from_utf8(answer.to_vec()).expect("text");
@@ -95,6 +96,10 @@ fn machine(name: &str) -> Arc<Hardware> {
         "hostname": says,
         "interfaces": [{"id": "nic0", "mac": format!("52:54:00:00:00:{number:02}"), "network": "lab", "ip": format!("10.0.0.{number}"), "netboot": true}],
         "sshKeys": [format!("ssh-ed25519 AAAA {says}")],
+        "instance": {"install": {
+            "ks.cfg": "network --hostname {{ .hardware.spec.hostname }} --ip {{ (index .Hardware.Interfaces 0).DHCP.IP.Address }}\n",
+            "user-data": "#cloud-config\n{\"mac\": {{ quote .device_1 }}}\n",
+        }},
         "userData": format!("#cloud-config\n{{\"name\": \"{says}\"}}\n"),
     }))
     .expect("a machine in the shape that core reads");

@@ -100,11 +100,17 @@ fn fields(old: &Document, new: &Document) -> Vec<FieldChange> {
 
 /// Fields that may hold what nobody should read in a terminal or a log, and what was kept of an original, which says all once more.
 const NOT_SHOWN: [&str; 3] = ["spec.userData", "spec.vendorData", "spec.tinkerbell"];
+/// Each of these is such a field: kickstarts have hashes of passwords.
+const INSTALL: &str = "spec.instance.install";
 
-/// The value, or of one that is not shown its size.
+/// The value, or of what is not shown its size.
 fn shown(path: &str, value: &Value) -> Value {
-    let hidden = NOT_SHOWN.contains(&path);
+    let install = path.strip_prefix(INSTALL).is_some_and(|name| name.starts_with('.'));
+    let hidden = install || NOT_SHOWN.contains(&path);
     match value {
+        Value::Object(entries) if !hidden => {
+            entries.iter().map(|(key, value)| (key.clone(), shown(&format!("{path}.{key}"), value))).collect()
+        }
         Value::String(text) if hidden => format!("not shown, {} bytes", text.len()).into(),
         _ if hidden => "not shown".into(),
         value => value.clone(),
@@ -155,6 +161,32 @@ mod tests {
         assert_eq!(diff.changed[0].fields[0].to, Some(json!("not shown, 8 bytes")));
         let text = serde_json::to_string(&diff).unwrap();
         assert!(!text.contains("hunter"), "{text}");
+    }
+
+    #[test]
+    fn install_files_are_not_shown_however_they_come() {
+        let install = |text: &str| json!({"instance": {"install": {"ks.cfg": text}, "tags": ["lab"]}});
+        let none = json!({"instance": {"tags": ["lab"]}});
+        for (old, new, field, to) in [
+            (
+                json!({}),
+                install("hunter2"),
+                "spec.instance",
+                json!({"install": {"ks.cfg": "not shown, 7 bytes"}, "tags": ["lab"]}),
+            ),
+            (none, install("hunter2"), "spec.instance.install", json!({"ks.cfg": "not shown, 7 bytes"})),
+            (
+                install("hunter2"),
+                install("hunter3!"),
+                "spec.instance.install.ks.cfg",
+                json!("not shown, 8 bytes"),
+            ),
+        ] {
+            let diff = diff(&[hardware("a", old)], &[hardware("a", new)]);
+            let changed = &diff.changed[0].fields[0];
+            assert_eq!((changed.path.as_str(), changed.to.as_ref()), (field, Some(&to)));
+            assert!(!serde_json::to_string(&diff).unwrap().contains("hunter"));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use super::{Blank, Bond, DhcpOption, Links, Netboot, Rare};
+use super::{Blank, Bond, DhcpOption, InstallFiles, Links, Netboot, Rare};
 use crate::{
     arch::{Arch, Firmware},
     mac::MacAddr,
@@ -280,11 +280,16 @@ pub struct Instance {
     /// Whether EC2's routes want a session's token (IMDSv2).
     #[serde(skip_serializing_if = "HttpTokens::is_optional")]
     pub http_tokens: HttpTokens,
+    /// What `/install/<name>` renders for the machine: kickstart, preseed and autoinstall files, each a Go template or a `file` with one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, super::schema::InstallText>"))]
+    pub install: Option<Arc<InstallFiles>>,
 }
 
 impl Blank for Instance {
     fn blank() -> &'static Self {
-        static BLANK: Instance = Instance { tags: Vec::new(), http_tokens: HttpTokens::Optional };
+        static BLANK: Instance =
+            Instance { tags: Vec::new(), http_tokens: HttpTokens::Optional, install: None };
         &BLANK
     }
 }

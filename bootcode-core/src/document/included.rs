@@ -11,8 +11,39 @@ use crate::{
     yaml::{self, Content, Fault, Faults, Node, Reveal},
 };
 
-/// The fields that may name a file.
+/// The fields of `spec` that may name a file.
 const FIELDS: [&str; 2] = ["userData", "vendorData"];
+/// Each entry of this one, in `spec.instance`, may as well.
+const INSTALL: &str = "install";
+
+/// Where a document may name a file.
+#[derive(Debug, Clone)]
+enum Place {
+    Field(&'static str),
+    Install(String),
+}
+
+impl Place {
+    fn keys(&self) -> Vec<&str> {
+        match self {
+            Self::Field(field) => vec!["spec", field],
+            Self::Install(name) => vec!["spec", "instance", INSTALL, name],
+        }
+    }
+
+    fn in_document<'n>(&self, document: &'n mut Node) -> Option<&'n mut Node> {
+        self.keys().into_iter().try_fold(document, Node::get_mut)
+    }
+}
+
+/// An install file that stands in a file of its own: a fault of its template has its place there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct InFile {
+    /// Of the install file.
+    pub(super) name: String,
+    /// As it was given.
+    pub(super) file: String,
+}
 
 /// The file that a field of a document in `file` names.
 ///
@@ -41,11 +72,19 @@ pub(super) fn normal(file: &str) -> String {
 }
 
 /// Every field of the document that names a file, and the name.
-fn named(document: &Node) -> impl Iterator<Item = (&'static str, &Node)> {
+fn named(document: &Node) -> impl Iterator<Item = (Place, &Node)> {
     let ours = document.get("apiVersion").and_then(Node::as_text) == Some(API_VERSION);
     let spec = document.get("spec").filter(|_| ours);
-    let field = move |field: &'static str| Some((field, spec?.get(field)?.get("file")?));
-    FIELDS.into_iter().filter_map(field)
+    let field = move |field: &'static str| Some((Place::Field(field), spec?.get(field)?.get("file")?));
+    let install = spec.and_then(|spec| spec.get("instance")?.get(INSTALL)).map(|node| &node.content);
+    let entries = match install {
+        Some(Content::Mapping(entries)) => entries.as_slice(),
+        _ => &[],
+    };
+    let files = entries
+        .iter()
+        .filter_map(|(key, value)| Some((Place::Install(key.value.text.to_string()), value.get("file")?)));
+    FIELDS.into_iter().filter_map(field).chain(files)
 }
 
 /// The files that documents name for their texts: they are no documents themselves, whatever they are called.
@@ -57,7 +96,8 @@ pub(super) fn named_files<'a>(file: &str, documents: impl Iterator<Item = &'a No
 /// The paths of the files that the documents of a file name, as they would be opened.
 pub(super) fn paths_named_in(file: &str, text: &str) -> Vec<String> {
     // Most files name none, and reading each of them twice would cost a second for 10,000 machines.
-    if !text.contains("file:") || !FIELDS.iter().any(|field| text.contains(field)) {
+    let may = |field: &&str| text.contains(*field);
+    if !text.contains("file:") || !FIELDS.iter().chain([&INSTALL]).any(may) {
         return Vec::new();
     }
     let (documents, _) = yaml::parse_partly(file, text, Reveal::Nothing);
@@ -72,14 +112,15 @@ pub(super) fn paths_named_in(file: &str, text: &str) -> Vec<String> {
 
 /// The files that were read, by their names.
 pub(super) struct Texts<'a> {
-    texts: HashMap<String, &'a str>,
+    /// With their names as they were given.
+    texts: HashMap<String, (&'a str, &'a str)>,
     /// Those that hold documents.
     documents: HashSet<String>,
 }
 
 impl<'a> Texts<'a> {
     pub(super) fn new(files: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let texts = files.map(|(name, text)| (normal(name), text)).collect();
+        let texts = files.map(|(name, text)| (normal(name), (name, text))).collect();
         Self { texts, documents: HashSet::new() }
     }
 
@@ -94,16 +135,20 @@ impl<'a> Texts<'a> {
         named.contains(&file) && !self.documents.contains(&file)
     }
 
-    /// Puts the texts of the files that a document names where it names them.
-    pub(super) fn include(&self, file: &str, document: &mut Node, faults: &mut Faults) {
-        let wanted: Vec<(&str, String)> =
-            named(document).filter_map(|(field, name)| Some((field, name.as_text()?.to_owned()))).collect();
-        for (field, name) in wanted {
-            let text = self.text(file, &name);
-            let Some(node) = document.get_mut("spec").and_then(|spec| spec.get_mut(field)) else { continue };
-            match text {
-                Ok(text) => {
+    /// Puts the texts of the files that a document names where it names them. Returns which of its install files came so.
+    pub(super) fn include(&self, file: &str, document: &mut Node, faults: &mut Faults) -> Vec<InFile> {
+        let wanted: Vec<(Place, String)> =
+            named(document).filter_map(|(place, name)| Some((place, name.as_text()?.to_owned()))).collect();
+        let mut included = Vec::new();
+        for (place, name) in wanted {
+            let found = self.text(file, &name);
+            let Some(node) = place.in_document(document) else { continue };
+            match found {
+                Ok((from, text)) => {
                     node.content = Content::Scalar { text: text.into(), plain: false, literal: None };
+                    if let Place::Install(name) = place {
+                        included.push(InFile { name, file: from.to_owned() });
+                    }
                 }
                 Err(message) => {
                     let position = node.nearest("file").position;
@@ -111,7 +156,7 @@ impl<'a> Texts<'a> {
                         file: file.to_owned(),
                         line: position.line,
                         column: position.column,
-                        path: format!("spec.{field}.file"),
+                        path: format!("{}.file", place.keys().join(".")),
                         message,
                         suggestion: None,
                     });
@@ -120,17 +165,19 @@ impl<'a> Texts<'a> {
                 }
             }
         }
+        included
     }
 
-    fn text(&self, file: &str, name: &str) -> Result<&'a str, String> {
+    /// The name of a file as it was given, and what stands in it.
+    fn text(&self, file: &str, name: &str) -> Result<(&'a str, &'a str), String> {
         let path = normal(&path_of(file, name)?);
-        let text = self.texts.get(&path).ok_or_else(|| format!("there is no file `{path}`"))?;
+        let (given, text) = self.texts.get(&path).ok_or_else(|| format!("there is no file `{path}`"))?;
         if self.documents.contains(&path) {
             return Err(format!("`{path}` holds documents, so it is no text for a machine"));
         }
         if text.len() > USER_DATA_BYTES {
             return Err(format!("`{path}` has more than {USER_DATA_BYTES} bytes"));
         }
-        Ok(text)
+        Ok((given, text))
     }
 }

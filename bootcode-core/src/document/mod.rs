@@ -7,6 +7,7 @@ mod diff;
 mod envelope;
 mod hardware;
 mod included;
+mod install;
 mod links;
 mod name;
 mod netboot;
@@ -45,6 +46,7 @@ pub use hardware::{
     Circuit, Disk, Hardware, HardwareSpec, HttpTokens, Identity, Instance, Interface, LocalBoot, Os,
     Partition, PartitionTable, Storage, first_instance,
 };
+pub use install::InstallFiles;
 pub use links::{Bond, BondMode, Links, Vlan};
 pub(crate) use name::document_name_fault as name_fault;
 pub use netboot::{Netboot, NetworkNetboot};

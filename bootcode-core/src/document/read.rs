@@ -54,8 +54,9 @@ pub(super) fn read_partly<N: AsRef<str>, T: AsRef<str>>(files: &[(N, T)]) -> (Do
         }
         faults.extend(refused);
         for mut node in nodes {
-            texts.include(&file, &mut node, &mut faults);
-            let Some(entry) = read_one(&file, &node, &mut faults, &mut set.warnings) else { continue };
+            let included = texts.include(&file, &mut node, &mut faults);
+            let Some(mut entry) = read_one(&file, &node, &mut faults, &mut set.warnings) else { continue };
+            entry.included = included;
             let key = (entry.document.kind, entry.document.metadata.name.clone());
             if let Some(first) = places.get(&key) {
                 let (kind, name) = &key;
@@ -145,7 +146,16 @@ fn read_one(file: &Arc<str>, node: &Node, faults: &mut Faults, warnings: &mut Ve
     let faulty = faults.len() > before;
     let node = with_spec(node, spec_node);
     let paths = Paths::default();
-    Some(Entry { document, file: file.clone(), spec, node, faulty, paths, theirs: None })
+    Some(Entry {
+        document,
+        file: file.clone(),
+        spec,
+        node,
+        faulty,
+        included: Vec::new(),
+        paths,
+        theirs: None,
+    })
 }
 
 /// The document's node with the spec that could be read.

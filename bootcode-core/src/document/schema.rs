@@ -29,6 +29,20 @@ pub(super) enum Text {
     },
 }
 
+/// An install file as people write it: the template itself, or a file beside the document.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+#[serde(untagged, deny_unknown_fields)]
+pub(super) enum InstallText {
+    /// The template.
+    Plain(String),
+    /// A file beside the document.
+    File {
+        /// Its path, from the document's directory.
+        file: String,
+    },
+}
+
 /// The schema of every `bootcode/v1` document.
 #[must_use]
 pub fn schema() -> Value {
@@ -90,6 +104,7 @@ metadata: {name: n}
 spec:
   userData: {secretRef: site/init}
   vendorData: {file: vendor.yaml}
+  instance: {install: {ks.cfg: text, preseed.cfg: {file: preseed.cfg}}}
   os: {image: a.tar}
   interfaces:
     - {id: a, mac: 02:00:00:00:00:01, dhcpOptions: [{code: 26, u16: 1400}], circuit: {circuitId: eth0/7}}
@@ -146,6 +161,8 @@ spec: {keys: {init: {file: /run/secrets/init}}}
             (MORE, "circuitId: eth0/7", "circuit: eth0/7"),
             (MORE, "nbp: shimx64.efi", "nbp: [shimx64.efi]"),
             (MORE, "secretRef: site/init", "secret: site/init"),
+            (MORE, "{file: preseed.cfg}", "{secretRef: site/init}"),
+            (MORE, "ks.cfg: text", "ks.cfg: [text]"),
         ] {
             assert!(good.contains(from), "{from}");
             let bad = good.replacen(from, to, 1);

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Document, HardwareSpec, Id, Kind, NetworkSpec, SecretSpec, TemplateSpec, WorkflowDocSpec,
+    included::InFile,
     tinkerbell::{Paths, Theirs},
 };
 use crate::yaml::{Fault, Node};
@@ -27,6 +28,8 @@ pub struct Entry {
     pub(super) node: Node,
     /// Whether reading it found a fault: what else is wrong may follow from that.
     pub(super) faulty: bool,
+    /// The install files that stand in files of their own.
+    pub(super) included: Vec<InFile>,
     /// Of a document of Tinkerbell's: where it says what ours says.
     pub(super) paths: Paths,
     /// Of a document of Tinkerbell's: what is still to be settled.
@@ -111,6 +114,7 @@ impl Entry {
             spec: spec.ok(),
             node: Node::from_json(&serde_json::json!({ "spec": document.spec })),
             faulty: false,
+            included: Vec::new(),
             paths: Paths::default(),
             theirs: None,
         }

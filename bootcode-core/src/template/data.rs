@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::legacy::legacy;
-use crate::document::{Hardware, Network};
+use super::{GoTemplate, RenderError, Renderer as _, legacy::legacy};
+use crate::document::{Hardware, Network, first_instance};
 
 /// Finds the machine that a worker's id means: by name or MAC. Returns the machine's name.
 pub type Resolve<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -53,6 +53,10 @@ impl<'a> TemplateData<'a> {
         let mut spec = serde_json::to_value(&machine.spec).unwrap_or_default();
         if let Value::Object(spec) = &mut spec {
             spec.insert("hostname".to_owned(), machine.hostname().into());
+            // Templates are no data: one of 256 KiB would be gone through for every other.
+            if let Some(instance) = spec.get_mut("instance").and_then(Value::as_object_mut) {
+                instance.remove("install");
+            }
             // A document of Tinkerbell's is seen by its own words, ours beside them.
             if let Some(Value::Object(original)) = spec.remove("tinkerbell") {
                 spec.extend(original);
@@ -77,6 +81,24 @@ impl<'a> TemplateData<'a> {
     pub fn in_networks(mut self, machine: &Hardware, network: &dyn Fn(&str) -> Option<Network>) -> Self {
         self.values["Hardware"] = legacy(machine, network);
         self
+    }
+
+    /// As the instance with this id, unless a document of Tinkerbell's gives its own. After [`TemplateData::in_networks`].
+    #[must_use]
+    pub fn as_instance(mut self, id: &str) -> Self {
+        let said = &mut self.values["Hardware"]["Metadata"]["Instance"]["ID"];
+        if *said == first_instance(&self.machine) {
+            *said = id.into();
+        }
+        self
+    }
+
+    /// The text that a template makes of it, whatever language that is in.
+    ///
+    /// # Errors
+    /// See [`RenderError`].
+    pub fn render(&self, source: &str) -> Result<String, RenderError> {
+        GoTemplate { now: self.now }.render(source, &self.values)
     }
 
     /// With the documents that the machine's `references` name, by their names there.

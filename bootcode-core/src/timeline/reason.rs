@@ -87,6 +87,9 @@ pub enum Reason {
     /// Reading failed on our side.
     #[error("reading the file failed")]
     ReadFailed,
+    /// A template of the machine's cannot be rendered with what is known of it.
+    #[error("the template of this file cannot be rendered for this machine")]
+    NotRendered,
     /// A bound of ours was reached.
     #[error("too many at once")]
     TooMany,

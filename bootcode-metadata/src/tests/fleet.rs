@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::site::{Machines, NOW, World, forged_token, named, token};
 
 /// Every form, its listings and some of its leaves; `{token}` stands for what the machine that asks holds.
-const PATHS: [&str; 24] = [
+const PATHS: [&str; 31] = [
     "/metadata",
     "/metadata/interfaces",
     "/metadata/interfaces/0/mac",
@@ -35,17 +35,24 @@ const PATHS: [&str; 24] = [
     "/openstack/2018-08-27/vendor_data.json",
     "/openstack/latest/",
     "/ignition",
+    "/install/",
+    "/install/ks.cfg",
+    "/install/user-data",
+    "/install/meta-data",
+    "/install/t/{token}/",
+    "/install/t/{token}/ks.cfg",
+    "/install/t/{token}/network-config",
 ];
 
 /// What of a machine is declared, a bit each.
-fn machine(number: usize, declared: u8) -> (String, Value) {
+fn machine(number: usize, declared: u16) -> (String, Value) {
     let name = name(number);
     let nic = |id: &str, of: usize| json!({"id": format!("{id}-{name}"), "mac": format!("52:54:00:00:{of:02x}:{number:02x}"), "netboot": of == 0});
     let mut first = nic("nic", 0);
     first["network"] = "lab".into();
     first["ip"] = ip(number).to_string().into();
     let mut spec = json!({"interfaces": [first]});
-    let has = |bit: u8| declared & (1 << bit) != 0;
+    let has = |bit: u16| declared & (1 << bit) != 0;
     if has(0) {
         spec["hostname"] = format!("host-{name}").into();
     }
@@ -68,6 +75,14 @@ fn machine(number: usize, declared: u8) -> (String, Value) {
     }
     if has(7) {
         spec["os"] = json!({"image": format!("{name}.tar"), "sha256": "0".repeat(64)});
+    }
+    if has(8) {
+        // Whatever a template can see, so that nothing of another machine is among it.
+        let all = "{{ toJson .hardware }} {{ toJson .Hardware }} {{ .device_1 }} {{ toJson .references }}";
+        spec["instance"]["install"] = json!({"ks.cfg": format!("# {name}\n{all}\n"), "user-data": all});
+    }
+    if has(9) {
+        spec["instance"]["install"]["user-data"] = format!("# {name} {{{{ .nothing }}}}\n").into();
     }
     (name, spec)
 }
@@ -105,8 +120,8 @@ fn shows(machines: usize) -> impl Strategy<Value = Shows> {
 }
 
 /// A fleet, and who asks it: a machine, or an address that is nobody's.
-fn case() -> impl Strategy<Value = (Vec<u8>, usize, Shows, bool)> {
-    prop::collection::vec(any::<u8>(), 2..7).prop_flat_map(|fleet| {
+fn case() -> impl Strategy<Value = (Vec<u16>, usize, Shows, bool)> {
+    prop::collection::vec(any::<u16>(), 2..7).prop_flat_map(|fleet| {
         let machines = fleet.len();
         (Just(fleet), 0..=machines, shows(machines), any::<bool>())
     })
@@ -137,7 +152,10 @@ proptest! {
             let path = path.replace("{token}", if token.is_empty() { "none" } else { token });
             let request = Request::get(&path).header(header, &value);
             let answer = runtime.block_on(world.send(&ip(asks).to_string(), request, Body::empty()));
-            prop_assert!(!answer.status.is_server_error(), "{path}: {}", answer.status);
+            // One template in two cannot be rendered.
+            let broken = answer.status == 500 && path.contains("/user-data") && path.contains("/install");
+            prop_assert!(broken || !answer.status.is_server_error(), "{path}: {}", answer.status);
+            prop_assert!(!broken || answer.body.len() < 100, "{path}: {}", answer.body);
             for other in (0..fleet.len()).filter(|number| Some(*number) != may_see) {
                 prop_assert!(!answer.body.contains(&name(other)), "{path} tells of {other}: {}", answer.body);
                 prop_assert!(!answer.body.contains(&ip(other).to_string()), "{path} tells of {other}: {}", answer.body);
@@ -167,7 +185,7 @@ async fn shown(world: &World, shows: Shows) -> Option<(&'static str, String)> {
 
 #[tokio::test]
 async fn a_fleet_has_something_to_tell() {
-    let (name, spec) = machine(1, 0b1111_0111);
+    let (name, spec) = machine(1, 0b1_1111_0111);
     let world = World::with_machine(&name, spec);
     for path in PATHS.iter().filter(|path| !path.contains("{token}") && !path.contains(":01")) {
         let instance = token(&name, Use::Instance, NOW + 60);

@@ -3,6 +3,7 @@
 mod bad_input;
 mod clouds;
 mod fleet;
+mod install;
 mod real;
 mod site;
 

@@ -362,6 +362,11 @@ impl Recorded {
         }
     }
 
+    /// The last event, whole.
+    pub(crate) fn last_event(&self) -> Option<BootEvent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
+    }
+
     /// The last event.
     pub(crate) fn last(&self) -> Option<BootEventKind> {
         let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);

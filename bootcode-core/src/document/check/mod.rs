@@ -1,6 +1,7 @@
 //! What no document can know alone: references, uniqueness, addresses within networks, and what a Workflow may ask for.
 
 mod hardware;
+mod install;
 mod links;
 mod network;
 mod secret;
@@ -70,6 +71,7 @@ pub fn check(new: &DocumentSet, existing: &[Document], origin: Origin, now: Time
     network::check(&mut checker);
     hardware::check(&mut checker);
     secret::check(&mut checker);
+    install::check(&mut checker, &new.entries, existing, now);
     let faulty = template::check(&mut checker, &new.entries);
     workflow::check(&mut checker, &new.entries, existing, origin, now, &faulty);
     checker.faults.sorted()

@@ -63,7 +63,7 @@ fn of_text(entry: &Entry, fault: Fault) -> Fault {
 }
 
 /// The place in the file, where the text stands there as it is and the fault has a place in it.
-fn within(node: &Node, fault: &Fault) -> Option<Position> {
+pub(super) fn within(node: &Node, fault: &Fault) -> Option<Position> {
     match &node.content {
         Content::Scalar { literal: Some(start), .. } if fault.line > 0 => {
             let line = start.line + fault.line - 1;

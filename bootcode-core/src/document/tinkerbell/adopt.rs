@@ -178,7 +178,16 @@ fn add_network(
     }
     let (file, node, faulty) = (first.file.clone(), first.node.clone(), first.faulty);
     let spec = Some(Spec::Network(spec));
-    set.entries.push(Entry { document, file, spec, node, faulty, paths, theirs: Some(Theirs::Template) });
+    set.entries.push(Entry {
+        document,
+        file,
+        spec,
+        node,
+        faulty,
+        included: Vec::new(),
+        paths,
+        theirs: Some(Theirs::Template),
+    });
 }
 
 fn networks_of(hardware: &Document) -> impl Iterator<Item = &str> {

@@ -181,6 +181,7 @@ pub(in crate::document) fn read(
         spec,
         node: node.clone(),
         faulty,
+        included: Vec::new(),
         paths,
         theirs: Some(theirs),
     })
