@@ -1,7 +1,9 @@
 //! Images on the server: of actions, which are containers, and of operating systems; what it has, and how more get there.
 
 mod add;
+mod archive;
 mod blob;
+mod docker;
 mod download;
 mod format;
 mod layout;
@@ -46,9 +48,11 @@ pub(crate) enum Image {
         #[arg(short = 'o', long = "output", value_enum, default_value_t)]
         format: Format,
     },
-    /// Pushes an image of an OCI image layout, as `skopeo copy` and `cargo xtask images` write it, to the server.
+    /// Pushes an action's image to the server: of an OCI image layout, as `skopeo copy` and `cargo xtask images` write it, in a directory or
+    /// a tar, or of what `docker save` and `podman save` write.
     Push {
-        /// The layout's directory.
+        /// The layout's directory, or the archive.
+        #[arg(value_name = "DIRECTORY|ARCHIVE")]
         layout: PathBuf,
         /// What it is called, as templates name it: NAME:TAG.
         name: String,

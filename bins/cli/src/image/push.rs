@@ -19,10 +19,10 @@ use crate::{
 /// Indexes in indexes; a multi-platform image has one.
 const DEPTH: usize = 4;
 
-/// Pushes the image `name` of the layout in `directory`.
-pub(super) async fn push(client: &OperatorClient, directory: PathBuf, name: &str) -> Result<(), CliError> {
+/// Pushes the image `name` of the layout or archive at `place`.
+pub(super) async fn push(client: &OperatorClient, place: PathBuf, name: &str) -> Result<(), CliError> {
     let Name { repository, tag } = &Name::with_tag(name)?;
-    let layout = &Layout(directory);
+    let layout = &Layout::open(place, name).await?;
     let mut sent = BTreeSet::new();
     // Children first: a manifest is kept only when all that it needs is there.
     let mut waiting = vec![(layout.image(name)?, tag.clone(), false, 0)];
@@ -79,7 +79,7 @@ async fn send(
 }
 
 async fn copy(sending: &mut Sending<'_>, layout: &Layout, digest: &str) -> Result<(), CliError> {
-    let mut file = layout.open(digest)?;
+    let mut file = layout.reader(digest)?;
     loop {
         let mut chunk = Vec::new();
         let read = file.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk);
