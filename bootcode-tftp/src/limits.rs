@@ -86,3 +86,34 @@ pub const SWEEP: Duration = Duration::from_secs(10 * 60);
 /// Blobs that pushes of the last [`GRACE`] asked for: a thousand images with 64 layers.
 #[cfg(feature = "registry")]
 pub const WANTED_BLOBS: usize = 1 << 16;
+
+/// For a connection to an upstream registry.
+#[cfg(feature = "upstream")]
+pub const UPSTREAM_CONNECT: Duration = Duration::from_secs(5);
+/// How long the next bytes from upstream may take.
+#[cfg(feature = "upstream")]
+pub const UPSTREAM_SILENCE: Duration = Duration::from_secs(30);
+/// For a manifest with its token; machines and workers wait for it.
+#[cfg(feature = "upstream")]
+pub const UPSTREAM_MANIFEST: Duration = Duration::from_secs(20);
+/// For a blob: 64 GiB at 18 MB/s, and no slow upstream for ever.
+#[cfg(feature = "upstream")]
+pub const UPSTREAM_BLOB: Duration = Duration::from_secs(60 * 60);
+/// How long a machine waits for upstream where the layout has an older image of that name.
+#[cfg(feature = "upstream")]
+pub const UPSTREAM_STALE: Duration = Duration::from_secs(3);
+/// After which what upstream had not, or did not give, is asked for again.
+#[cfg(feature = "upstream")]
+pub const UPSTREAM_PAUSE: Duration = Duration::from_secs(10);
+/// Things that are fetched or wait for their turn: some images with tens of layers each.
+#[cfg(feature = "upstream")]
+pub const UPSTREAM_FETCHES: usize = 256;
+/// Blobs that are fetched at the same time: what clients of registries do.
+#[cfg(feature = "upstream")]
+pub const UPSTREAM_BLOBS: usize = 4;
+/// Bytes of a token's answer; those of large registries have some KiB.
+#[cfg(feature = "upstream")]
+pub const UPSTREAM_TOKEN_BYTES: u64 = 64 << 10;
+/// Tokens, tags and failures that are remembered; past it all are forgotten and asked for again.
+#[cfg(feature = "upstream")]
+pub const UPSTREAM_REMEMBERED: usize = 4096;

@@ -1,6 +1,9 @@
 //! The OCI images that machines pull and operators push.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::{
@@ -9,18 +12,21 @@ use axum::{
     middleware,
     response::Response,
 };
-use bootcode_api::routes::MACHINES;
+use bootcode_api::{client::Trust, routes::MACHINES};
 use bootcode_core::{
     boot::Site,
     files::FileSource,
     image::{ImageError, ImageIndex},
 };
-use bootcode_tftp::registry::{Layout, OsImages, Writer, push_router, registry_router};
+use bootcode_tftp::registry::{
+    Layout, OsImages, PullThrough, Upstream, UpstreamIndex, Writer, pull_through_router, push_router,
+    registry_router,
+};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
+    config::{Config, Registry},
     error::{ServerError, with_causes},
 };
 
@@ -28,6 +34,15 @@ use crate::{
 pub(crate) struct Images {
     layout: Option<Layout>,
     writer: Option<Arc<Writer>>,
+    through: Option<Arc<PullThrough>>,
+    index: Arc<Index>,
+}
+
+/// The names of images, those of an upstream registry included once that may be asked.
+#[derive(Default)]
+struct Index {
+    layout: Option<Layout>,
+    through: OnceLock<UpstreamIndex>,
 }
 
 /// Opens the configured layout to serve it. A default one that is missing or empty is made; where it cannot be, that is a warning.
@@ -50,10 +65,10 @@ pub(crate) fn serve(config: &Config) -> Result<Images, ServerError> {
 /// Opens the configured layout and changes nothing. A default one that is missing is a warning.
 pub(crate) fn open(config: &Config) -> Result<Images, ServerError> {
     match Layout::open(&config.images) {
-        Ok(layout) => Ok(Images { layout: Some(layout), writer: None }),
+        Ok(layout) => Ok(Images::of(Some(layout))),
         Err(error) if config.is_default("images") => {
             tracing::warn!(error = %with_causes(&error), "there are no images; actions cannot be run");
-            Ok(Images { layout: None, writer: None })
+            Ok(Images::of(None))
         }
         Err(error) => Err(error.into()),
     }
@@ -61,12 +76,38 @@ pub(crate) fn open(config: &Config) -> Result<Images, ServerError> {
 
 impl Images {
     /// Makes the layout ready to be written. Only who has the data directory may: what an upload left there is removed.
-    pub(crate) fn own(&mut self) {
+    pub(crate) fn own(&mut self, config: &Config) {
         match self.layout.clone().map(Writer::open) {
             Some(Ok(writer)) => self.writer = Some(Arc::new(writer)),
             Some(Err(error)) => tracing::warn!(error = %with_causes(&error), "no images can be pushed"),
             None => {}
         }
+        let Some(registry) = &config.registry else { return };
+        let Some(writer) = &self.writer else {
+            tracing::warn!(
+                "registry.upstream: nothing is fetched, for there is no directory of images that may be written"
+            );
+            return;
+        };
+        match upstream(registry) {
+            Ok(upstream) => {
+                let fresh = Duration::from_secs(registry.tag_seconds);
+                let max_bytes = registry.max_gib << 30;
+                let through = Arc::new(PullThrough::new(upstream, Arc::clone(writer), fresh, max_bytes));
+                // The first, for nobody else sets it.
+                let _ = self.index.through.set(UpstreamIndex(Arc::clone(&through)));
+                self.through = Some(through);
+            }
+            Err(error) => tracing::warn!(error, "registry.upstream: nothing is fetched"),
+        }
+    }
+
+    /// What fetches from the upstream registry, until cancelled.
+    pub(crate) fn fetch(
+        &self,
+        cancel: CancellationToken,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        self.through.clone().map(|through| through.run(cancel))
     }
 
     /// What keeps the layout clean, until cancelled.
@@ -77,11 +118,13 @@ impl Images {
         self.writer.clone().map(|writer| writer.tend(cancel))
     }
 
+    fn of(layout: Option<Layout>) -> Self {
+        let index = Arc::new(Index { layout: layout.clone(), through: OnceLock::new() });
+        Self { layout, writer: None, through: None, index }
+    }
+
     pub(crate) fn index(&self) -> Arc<dyn ImageIndex> {
-        match &self.layout {
-            Some(layout) => Arc::new(layout.clone()),
-            None => Arc::new(NoImages),
-        }
+        Arc::clone(&self.index) as _
     }
 
     /// The images of operating systems as files, for machines.
@@ -91,7 +134,11 @@ impl Images {
 
     /// Pull, for machines.
     pub(crate) fn machines(&self) -> Router {
-        self.layout.clone().map(registry_router).unwrap_or_default()
+        match (&self.through, &self.layout) {
+            (Some(through), _) => pull_through_router(Arc::clone(through)),
+            (None, Some(layout)) => registry_router(layout.clone()),
+            (None, None) => Router::new(),
+        }
     }
 
     /// Pull and push, for operators, who are told where machines pull. Where the layout may only be read, images are served and none can
@@ -113,12 +160,21 @@ impl Images {
     }
 }
 
-/// A server without images.
-struct NoImages;
+fn upstream(registry: &Registry) -> Result<Upstream, String> {
+    let trust = match Trust::of_system() {
+        Err(error) if registry.upstream.starts_with("https://") => return Err(error.to_string()),
+        trust => trust.or_else(|_| Trust::of_nobody()).map_err(|error| error.to_string())?,
+    };
+    Upstream::new(&registry.upstream, trust.config())
+}
 
 #[async_trait]
-impl ImageIndex for NoImages {
-    async fn resolve(&self, _: &str) -> Result<Option<String>, ImageError> {
-        Ok(None)
+impl ImageIndex for Index {
+    async fn resolve(&self, name: &str) -> Result<Option<String>, ImageError> {
+        match (self.through.get(), &self.layout) {
+            (Some(through), _) => through.resolve(name).await,
+            (None, Some(layout)) => layout.resolve(name).await,
+            (None, None) => Ok(None),
+        }
     }
 }

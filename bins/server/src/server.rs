@@ -198,7 +198,8 @@ impl Server {
         }
         control.settle(&watched).await?;
 
-        images.own();
+        images.own(&config);
+        let fetch_images = images.fetch(cancel.clone());
         let tend_images = images.tend(cancel.clone());
         let machine_routes = http::health()
             .merge(worker::router(Arc::clone(&control.engine) as _))
@@ -249,6 +250,9 @@ impl Server {
         if !watched.is_empty() {
             let follow = sources::follow(Arc::clone(&control.applier), watched, cancel.clone());
             start("the directories of documents", Box::pin(follow));
+        }
+        if let Some(fetch) = fetch_images {
+            start("the upstream registry", Box::pin(fetch));
         }
         if let Some(tend) = tend_images {
             start("the images", Box::pin(tend));

@@ -12,7 +12,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use bootcode_tftp::registry::Digest;
+use bootcode_tftp::registry::{Digest, Layout, registry_router};
 use common::{Place, machines, on_a_wire, operators, request};
 use nix::sys::signal::Signal;
 
@@ -152,5 +152,44 @@ fn an_image_larger_than_memory_goes_through_both_sides_in_little_of_it() {
         println!("512 MiB: command {command} KiB, server {server} KiB");
         assert!(command < 128 << 10, "the command had {command} KiB");
         assert!(server < 192 << 10, "the server had {server} KiB");
+    });
+}
+
+#[test]
+fn a_machine_pulls_through_the_server_what_another_registry_has() {
+    on_a_wire(|| {
+        let far = tempfile::tempdir().unwrap();
+        let layout = Layout::create(far.path()).unwrap();
+        let index =
+            r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+        let digest = Digest::of(index.as_bytes());
+        fs::create_dir_all(far.path().join("blobs/sha256")).unwrap();
+        fs::write(far.path().join("blobs/sha256").join(digest.hex()), index).unwrap();
+        let listed = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"{digest}","size":{},
+            "annotations":{{"org.opencontainers.image.ref.name":"tools/tool:v1"}}}}]}}"#,
+            index.len()
+        );
+        fs::write(far.path().join("index.json"), listed).unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        // Made on this thread, which is in the test's own network.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, registry_router(layout)).await
+        });
+        let place = Place::complete("");
+        let upstream = format!("registry.upstream={url}");
+        let server = place.serve(&["--set", &upstream]);
+        let pull = || machines(&request("GET", "/v2/tools/tool/manifests/v1", "", ""));
+        assert_eq!(pull(), (200, index.to_owned()));
+        assert_eq!(machines(&request("GET", "/v2/tools/other/manifests/v1", "", "")).0, 404);
+        assert_eq!(server.end(Signal::SIGTERM), Some(0));
+        drop(runtime);
+        let _server = place.serve(&["--set", &upstream]);
+        assert_eq!(pull(), (200, index.to_owned()), "upstream is away");
     });
 }

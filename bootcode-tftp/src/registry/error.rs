@@ -86,6 +86,15 @@ pub enum RegistryError {
     /// `TOOMANYREQUESTS`.
     #[error("too many uploads are under way; try again in a minute")]
     TooManyUploads,
+    /// `TOOMANYREQUESTS`: of an upstream registry.
+    #[error("too much is fetched from the upstream registry; try again in a minute")]
+    UpstreamBusy,
+    /// What is not here could not be had from an upstream registry.
+    #[error("{why}")]
+    Upstream {
+        /// The cause.
+        why: String,
+    },
     /// `UNSUPPORTED`: this listener only gives, or the method has no meaning here.
     #[error(
         "this is not done here; images are pushed on the operators' listener, as by `bootcode image push`"
@@ -114,9 +123,9 @@ impl RegistryError {
             Self::TooLarge { .. } => "SIZE_INVALID",
             Self::ManifestInvalid { .. } => "MANIFEST_INVALID",
             Self::ManifestBlobUnknown { .. } => "MANIFEST_BLOB_UNKNOWN",
-            Self::TooManyUploads => "TOOMANYREQUESTS",
+            Self::TooManyUploads | Self::UpstreamBusy => "TOOMANYREQUESTS",
             Self::Unsupported | Self::NoEndpoint => "UNSUPPORTED",
-            Self::Broken => "UNKNOWN",
+            Self::Broken | Self::Upstream { .. } => "UNKNOWN",
         }
     }
 
@@ -131,7 +140,8 @@ impl RegistryError {
             | Self::ManifestBlobUnknown { .. } => StatusCode::BAD_REQUEST,
             Self::OutOfOrder { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooManyUploads => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyUploads | Self::UpstreamBusy => StatusCode::TOO_MANY_REQUESTS,
+            Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
             Self::NameUnknown { .. }
             | Self::ManifestUnknown { .. }
             | Self::BlobUnknown { .. }

@@ -30,6 +30,9 @@ pub struct Descriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// The annotation that has the registry which an image came from without an operator.
+pub(super) const UPSTREAM: &str = "vnd.bootcode.upstream";
+
 /// The annotation that has an image's name.
 pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 

@@ -209,6 +209,13 @@ impl Layout {
         self.shared.dir.root()
     }
 
+    /// Whether there is a blob's file, whatever is in it.
+    #[cfg(feature = "upstream")]
+    pub(super) async fn has(&self, digest: &Digest) -> Result<bool, LayoutError> {
+        let file = blob_path(digest);
+        self.blocking(move |shared| Ok(shared.file(&file)?.is_some())).await
+    }
+
     /// As [`Layout::index`]; blocks.
     pub(super) fn index_blocking(&self) -> Result<Arc<Index>, LayoutError> {
         self.shared.index()

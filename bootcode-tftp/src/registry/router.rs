@@ -22,6 +22,31 @@ pub fn registry_router(layout: Layout) -> Router {
         .with_state(layout)
 }
 
+/// As [`registry_router`], of a layout that is filled from an upstream registry as it is asked.
+#[cfg(feature = "upstream")]
+pub fn pull_through_router(through: std::sync::Arc<super::PullThrough>) -> Router {
+    Router::new()
+        .route("/v2", any(serve_through))
+        .route("/v2/", any(serve_through))
+        .route("/v2/{*rest}", any(serve_through))
+        .with_state(through)
+}
+
+#[cfg(feature = "upstream")]
+async fn serve_through(
+    State(through): State<std::sync::Arc<super::PullThrough>>,
+    request: Request,
+) -> Response<Body> {
+    let (request, _) = request.into_parts();
+    let given = async {
+        if request.method == Method::GET || request.method == Method::HEAD {
+            through.provide(&route(&request.uri)?).await?;
+        }
+        answer(through.layout(), &request, Repositories::Tagged).await
+    };
+    finished(request.uri.path(), given.await)
+}
+
 async fn serve(State(layout): State<Layout>, request: Request) -> Response<Body> {
     let (request, _) = request.into_parts();
     finished(request.uri.path(), answer(&layout, &request, Repositories::Tagged).await)

@@ -12,6 +12,8 @@ use std::{
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
 
+#[cfg(feature = "upstream")]
+use super::index::UPSTREAM;
 use super::{
     Digest, Layout, LayoutError,
     index::{Descriptor, REF_NAME},
@@ -93,9 +95,7 @@ impl Writer {
         bytes: &[u8],
         name: Option<(&str, &str)>,
     ) -> Result<(), LayoutError> {
-        let mut part = self.part()?;
-        part.write_all(bytes).map_err(|source| self.layout.io(PARTS, source))?;
-        self.keep(digest, part)?;
+        self.keep_bytes(digest, bytes)?;
         let Some(name) = name else { return Ok(()) };
         let descriptor = json!({
             "mediaType": media_type, "digest": digest.as_str(), "size": bytes.len(),
@@ -107,6 +107,41 @@ impl Writer {
             true
         })
         .map(drop)
+    }
+
+    /// As [`Writer::put`], of what came from another registry and not from an operator, whose name of it stays what it is; blocks.
+    #[cfg(feature = "upstream")]
+    pub(super) fn put_from(
+        &self,
+        upstream: &str,
+        digest: &Digest,
+        media_type: &str,
+        bytes: &[u8],
+        name: Option<(&str, &str)>,
+    ) -> Result<(), LayoutError> {
+        self.keep_bytes(digest, bytes)?;
+        let Some(name) = name else { return Ok(()) };
+        let descriptor = json!({
+            "mediaType": media_type, "digest": digest.as_str(), "size": bytes.len(),
+            "annotations": {REF_NAME: format!("{}:{}", name.0, name.1), UPSTREAM: upstream},
+        });
+        self.change(|manifests| {
+            let listed = manifests.iter().rev().find(|listed| is_named(listed, name));
+            if listed.is_some_and(|listed| listed["annotations"][UPSTREAM].is_null() || *listed == descriptor)
+            {
+                return false;
+            }
+            manifests.retain(|listed| !is_named(listed, name));
+            manifests.push(descriptor);
+            true
+        })
+        .map(drop)
+    }
+
+    fn keep_bytes(&self, digest: &Digest, bytes: &[u8]) -> Result<(), LayoutError> {
+        let mut part = self.part()?;
+        part.write_all(bytes).map_err(|source| self.layout.io(PARTS, source))?;
+        self.keep(digest, part)
     }
 
     /// Takes a name off the index; whether it was there. What it alone reached goes with a [`Writer::sweep`]. Blocks.

@@ -52,6 +52,9 @@ pub struct Config {
     /// An OCI image layout.
     #[serde(default = "default_images")]
     pub images: PathBuf,
+    /// Another registry, for images that the layout lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<Registry>,
     /// iPXE's binaries.
     #[serde(default = "default_ipxe")]
     pub ipxe: PathBuf,
@@ -151,6 +154,20 @@ pub struct ApiTls {
     /// Its private key, in PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+}
+
+/// Another registry, for images that the layout lacks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    /// `https://HOST[:PORT]`, or `http://`.
+    pub upstream: String,
+    /// Seconds after which a tag is asked for again.
+    #[serde(rename = "tagSeconds", default = "default_tag_seconds")]
+    pub tag_seconds: u64,
+    /// GiB that the images may have by what is fetched.
+    #[serde(rename = "maxGiB", default = "default_max_gib")]
+    pub max_gib: u64,
 }
 
 /// Machines' syslog.
@@ -254,6 +271,14 @@ fn default_images() -> PathBuf {
     "./images".into()
 }
 
+const fn default_tag_seconds() -> u64 {
+    300
+}
+
+const fn default_max_gib() -> u64 {
+    50
+}
+
 fn default_ipxe() -> PathBuf {
     "/usr/lib/ipxe".into()
 }
@@ -319,6 +344,24 @@ impl Config {
         if self.hot_mib > 1 << 20 {
             let message = "more than a TiB of memory: write MiB, as in 64".to_owned();
             return Err(ConfigError::Value { key: "hot_mib", message });
+        }
+        if let Some(registry) = &self.registry {
+            let host =
+                ["https://", "http://"].iter().find_map(|scheme| registry.upstream.strip_prefix(scheme));
+            let is_host = |host: &str| {
+                let host = host.trim_end_matches('/');
+                !host.is_empty()
+                    && !host.contains(['/', '@', '?', '#'])
+                    && !host.contains(char::is_whitespace)
+            };
+            if !host.is_some_and(is_host) {
+                let message = "it is no registry: write https://HOST or https://HOST:PORT".to_owned();
+                return Err(ConfigError::Value { key: "registry.upstream", message });
+            }
+            if registry.max_gib == 0 || registry.max_gib > 1 << 20 {
+                let message = "nothing could be kept, or more than a PiB: write GiB, as in 50".to_owned();
+                return Err(ConfigError::Value { key: "registry.maxGiB", message });
+            }
         }
         // `sockaddr_un` holds 108 bytes, the last of them NUL.
         if self.api.socket.as_os_str().len() > 107 {

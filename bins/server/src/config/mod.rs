@@ -3,7 +3,7 @@
 mod file;
 mod overrides;
 
-pub use file::{Api, ApiTls, Config, Http, HttpTls, Retention, SourceDir, StoreKind, Syslog, Tftp};
+pub use file::{Api, ApiTls, Config, Http, HttpTls, Registry, Retention, SourceDir, StoreKind, Syslog, Tftp};
 pub use overrides::{Override, OverrideError};
 
 use std::path::{Path, PathBuf};
@@ -177,6 +177,10 @@ mod tests {
         assert!(fault("interfaces: [br0, br0]\n", &[]).contains("twice"), "an interface twice");
         let at_once = fault(FILE, &["retention.logDays=0"]);
         assert!(at_once.contains("retention.logDays") && at_once.contains("1 at least"), "{at_once}");
+        for upstream in ["ftp://x", "https://", "https://u@x", "https://x/v2", "x"] {
+            let no_registry = fault(FILE, &[&format!("registry.upstream={upstream}")]);
+            assert!(no_registry.contains("write https://HOST"), "{upstream}: {no_registry}");
+        }
         assert!(fault("interfaces: []\n", &[]).contains("interfaces"), "an empty list");
     }
 }

@@ -6,7 +6,7 @@ use bootcode_core::yaml;
 use serde_json::{Map, Value};
 
 /// Keys that an override may set. An environment variable's name has no dots, so it is looked up here.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 27] = [
     "data_dir",
     "store",
     "interfaces",
@@ -28,6 +28,9 @@ const KEYS: [&str; 24] = [
     "files",
     "hot_mib",
     "images",
+    "registry.upstream",
+    "registry.tagSeconds",
+    "registry.maxGiB",
     "ipxe",
     "osie",
     "sources",
