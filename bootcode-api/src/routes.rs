@@ -136,7 +136,7 @@ pub struct Change {
     pub kind: Kind,
     /// Which.
     pub name: String,
-    /// The event of a workflow's log by its name; of a machine `Applied`, `Deleted` or `Booted`.
+    /// The event of a workflow's log by its name; of a machine `Applied`, `Deleted`, `Booted` or `Installed`.
     pub change: String,
     /// For people; may be empty.
     pub detail: String,

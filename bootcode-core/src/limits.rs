@@ -138,6 +138,8 @@ pub const UNKNOWN_TEXT_CHARS: usize = 256;
 pub const UNKNOWN_INVENTORY_QUEUE: usize = 64;
 /// Seconds in which one machine's inventory is taken once: it does not change while the machine waits.
 pub const UNKNOWN_INVENTORY_S: i64 = 10;
+/// Seconds that an installer may read its files with the token on its command line: slow ones with slow mirrors take some hours.
+pub const INSTALL_TOKEN_SECONDS: u64 = 86_400;
 /// Seconds that a machine which nobody declared may tell its inventory before it has to boot anew: it keeps an address of DHCP that long
 /// without renewing it, and a lease lasts a day unless its Network says otherwise.
 pub const INVENTORY_TOKEN_SECONDS: u64 = 86_400;

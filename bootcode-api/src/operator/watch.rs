@@ -7,7 +7,7 @@ use axum::{
 use bootcode_core::{
     clock::Timestamp,
     document::Kind,
-    engine::{BOOT_SESSION, LOG_PREFIX},
+    engine::{BOOT_SESSION, INSTALLATION, Installation, LOG_PREFIX},
     store::{self, Revision, Watched},
     workflow::{Event, Outcome, Recorded},
 };
@@ -89,6 +89,11 @@ fn told(change: &store::Change, at: Timestamp, action: &impl Fn(&str, u32) -> St
         }
         store::Change::Put(stored) if stored.key.kind == BOOT_SESSION => {
             machine(&stored.key.name, "Booted", "its worker opened a session")
+        }
+        store::Change::Put(stored) if stored.key.kind == INSTALLATION => {
+            let called = Installation::deserialize(&stored.value);
+            let detail = called.map(|called| format!("{} called home", called.instance)).unwrap_or_default();
+            machine(&stored.key.name, "Installed", &detail)
         }
         store::Change::Deleted(key) if key.kind == Kind::Hardware.name() => machine(&key.name, "Deleted", ""),
         store::Change::Deleted(key) if key.kind == Kind::Workflow.name() => vec![Change {
@@ -194,6 +199,13 @@ mod tests {
         };
         assert_eq!(lines(&put("Hardware")), ["Hardware/n Applied with Profile small"]);
         assert_eq!(lines(&put("BootSession")), ["Hardware/n Booted its worker opened a session"]);
+        let value = json!({"instance": "i-n-2-6b49d200", "phonedHome": at, "hostKeys": ["ssh-ed25519 AAAA"]});
+        let home = Stored { key: Key::new("Installation", "n"), revision: Revision(1), value };
+        assert_eq!(
+            lines(&store::Change::Put(home)),
+            ["Hardware/n Installed i-n-2-6b49d200 called home"],
+            "and its keys are for `describe`"
+        );
         assert_eq!(lines(&put("Lease")), Vec::<String>::new());
         assert_eq!(lines(&store::Change::Deleted(Key::new("Workflow", "w"))), ["Workflow/w Deleted "]);
     }

@@ -12,11 +12,12 @@ use crate::{
     arch::Arch,
     boot::{BootAsk, BootStep, Client, Script, Site, Stage},
     clock::{Clock, Timestamp},
-    document::{Hardware, LocalBoot, Network},
+    document::{Hardware, Interface, LocalBoot, Network},
     ipxe,
+    limits::INSTALL_TOKEN_SECONDS,
     mac::MacAddr,
     policy::BootPolicy,
-    session::{BootSessions, Entropy, Holder, Sealer},
+    session::{BootSessions, Claims, Entropy, Holder, Sealer, Use, random_id},
     source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, SourceError, Work, WorkSource},
     timeline::{BootEvent, BootEventKind, BootRecorder, Reason, Subject},
 };
@@ -24,6 +25,9 @@ use crate::{
 /// How long after its start a server accepts that a machine asks from its reserved address without a DHCP exchange that it saw:
 /// firmware fetches its script within seconds of its ACK, or sits some minutes in its boot menu.
 const START_GRACE: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// What a script of somebody's own calls the machine's `/install/`, its token included.
+const INSTALL_VARIABLE: &str = "bootcode-install";
 
 /// What scripts are made from.
 #[derive(Clone)]
@@ -97,13 +101,18 @@ impl Rendered {
                 Ok(("script", ipxe::chain(&url).map_err(|_| Reason::IllegalRequest)?))
             }
             BootStep::Script { script: Script::Declared, .. } => {
-                let text = hardware.spec.netboot.script_text.clone();
-                Ok(("script", text.ok_or(Reason::NotFound)?))
+                let text = hardware.spec.netboot.script_text.as_deref().ok_or(Reason::NotFound)?;
+                if !text.contains(&format!("${{{INSTALL_VARIABLE}}}")) {
+                    return Ok(("script", text.to_owned()));
+                }
+                self.saw_after_start(interface, peer, now);
+                parts.sessions.admit(mac, peer, now)?;
+                let base_url = parts.site.base_url(network.as_deref());
+                let url = format!("{base_url}/install/t/{}", self.install_token(&hardware, now));
+                Ok(("script", with_setting(text, INSTALL_VARIABLE, &url)))
             }
             BootStep::Script { .. } | BootStep::Nbp { .. } => {
-                if now < self.knows_all_from && interface.ip.map(IpAddr::from) == Some(peer) {
-                    parts.sessions.saw_after_start(mac, peer, now);
-                }
+                self.saw_after_start(interface, peer, now);
                 let token = parts.sessions.boot_token(
                     &Holder::Machine { name: hardware.name.clone() },
                     mac,
@@ -124,6 +133,24 @@ impl Rendered {
             BootStep::LocalDisk { .. } => Ok(("local-disk", ipxe::exit())),
             BootStep::Refuse(reason) => Err(reason),
         }
+    }
+
+    /// In its first minutes a server may be asked by a machine whose DHCP exchange another one saw.
+    fn saw_after_start(&self, interface: &Interface, peer: IpAddr, now: Timestamp) {
+        if now < self.knows_all_from && interface.ip.map(IpAddr::from) == Some(peer) {
+            self.parts.sessions.saw_after_start(interface.mac, peer, now);
+        }
+    }
+
+    /// For metadata, as an action's: an installer is no instance yet, so it is bound to none.
+    fn install_token(&self, hardware: &Hardware, now: Timestamp) -> String {
+        self.parts.sealer.seal(&Claims {
+            used_for: Use::Instance,
+            hardware: hardware.name.clone(),
+            id: random_id(&self.parts.entropy),
+            bound: String::new(),
+            expires: now.as_second().saturating_add(INSTALL_TOKEN_SECONDS.cast_signed()),
+        })
     }
 
     /// Of a machine that nobody declared, where its Network wants to know what it is.
@@ -186,6 +213,12 @@ impl FileSource for Rendered {
             Err(reason) => Err(FileError::Refused { name: name.to_owned(), reason }),
         }
     }
+}
+
+/// The script with a setting of iPXE's, from its second line on: the first says what it is.
+fn with_setting(script: &str, name: &str, value: &str) -> String {
+    let (first, rest) = script.split_once('\n').unwrap_or((script, ""));
+    format!("{first}\nset {name} {value}\n{rest}")
 }
 
 /// The kernel command line that tells OSIE its network, its server and its token; no DHCP follows.

@@ -101,15 +101,7 @@ impl BootSessions {
         now: Timestamp,
     ) -> Result<String, Reason> {
         let mut boots = self.boots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let boot = boots
-            .get_mut(&mac)
-            .filter(|boot| !passed(boot.at, EXCHANGE, now))
-            .ok_or(Reason::NoBootSession)?;
-        if *boot.ip.get_or_insert(peer) != peer {
-            return Err(Reason::WrongPeer);
-        }
-        // It still holds its address and asks again: a script whose files cannot be loaded comes back for as long as it takes.
-        boot.at = now;
+        let boot = known(&mut boots, mac, peer, now)?;
         if let Some(minted) = &boot.token
             && minted.holder == *holder
             && !passed(minted.at, REFETCH, now)
@@ -120,6 +112,32 @@ impl BootSessions {
         boot.token = Some(Minted { token: token.clone(), at: now, holder: holder.clone() });
         Ok(token)
     }
+
+    /// Whether the address `peer` just did DHCP for `mac`, as whoever is given a token has to have.
+    ///
+    /// # Errors
+    /// As [`BootSessions::boot_token`].
+    pub fn admit(&self, mac: MacAddr, peer: IpAddr, now: Timestamp) -> Result<(), Reason> {
+        let mut boots = self.boots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known(&mut boots, mac, peer, now).map(drop)
+    }
+}
+
+/// The boot of the machine that asks from `peer`.
+fn known(
+    boots: &mut HashMap<MacAddr, Boot>,
+    mac: MacAddr,
+    peer: IpAddr,
+    now: Timestamp,
+) -> Result<&mut Boot, Reason> {
+    let boot =
+        boots.get_mut(&mac).filter(|boot| !passed(boot.at, EXCHANGE, now)).ok_or(Reason::NoBootSession)?;
+    if *boot.ip.get_or_insert(peer) != peer {
+        return Err(Reason::WrongPeer);
+    }
+    // It still holds its address and asks again: a script whose files cannot be loaded comes back for as long as it takes.
+    boot.at = now;
+    Ok(boot)
 }
 
 impl Holder {

@@ -260,3 +260,37 @@ async fn where_its_network_does_not_say_so_a_stranger_is_refused() {
         assert_eq!(served.ask(OWN).await, Err(Reason::UnknownMachine), "{unknown:?}");
     }
 }
+
+#[tokio::test]
+async fn a_script_of_its_own_may_name_the_machine_s_install_files_with_a_token() {
+    const SCRIPT: &str = "#!ipxe\nkernel http://mirror/vmlinuz inst.ks=${bootcode-install}/ks.cfg\nboot\n";
+    let ask = async |script: &str, peer: IpAddr, dhcp: bool| {
+        let mut served = Served::started();
+        served.clock.advance(START_GRACE + Duration::from_secs(1));
+        let mut hardware = machine();
+        hardware.spec.netboot.script_text = Some(script.to_owned());
+        let site = Arc::new(OneMachine { hardware: Arc::new(hardware), work: Mutex::new(provision()) });
+        served.rendered.parts.hardware = Arc::clone(&site) as _;
+        served.rendered.parts.work = site;
+        let now = served.clock.now();
+        if dhcp {
+            served.sessions.saw_ack(MAC, OWN, now);
+        }
+        (served.rendered.script(Some(MAC), peer).await.map(|(_, text)| text), now)
+    };
+    let (script, now) = ask(SCRIPT, OWN, true).await;
+    let script = script.unwrap();
+    let (before, rest) =
+        script.split_once("set bootcode-install http://192.168.99.1:7080/install/t/").unwrap();
+    let (token, rest) = rest.split_once('\n').unwrap();
+    assert_eq!(format!("{before}{rest}"), SCRIPT, "nothing else of it is touched");
+    let claims = Sealer::new([1; 32]).open(token, Use::Instance, now).unwrap();
+    assert_eq!((claims.hardware.as_str(), claims.bound.as_str()), (machine().name.as_str(), ""));
+    assert_eq!(claims.expires, now.as_second() + 86_400);
+    // A token is for the address that just did DHCP.
+    assert_eq!(ask(SCRIPT, OTHER, true).await.0, Err(Reason::WrongPeer));
+    assert_eq!(ask(SCRIPT, OWN, false).await.0, Err(Reason::NoBootSession));
+    // Who names none gets none, and is asked for nothing.
+    let plain = SCRIPT.replace("${bootcode-install}", "http://mirror");
+    assert_eq!(ask(&plain, OTHER, false).await.0, Ok(plain.clone()));
+}
