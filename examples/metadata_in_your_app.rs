@@ -21,7 +21,7 @@ use bootcode_core::{
     timeline::NoRecorder,
 };
 use bootcode_examples::Inventory;
-use bootcode_metadata::{MetadataParts, router};
+use bootcode_metadata::{MetadataMetrics, MetadataParts, router};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -52,6 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         secrets: Arc::new(NoSecrets),
         sealer: Sealer::new(key),
         entropy: Arc::clone(&entropy),
+        metrics: MetadataMetrics::default(),
         recorder: Arc::new(NoRecorder),
         clock: Arc::new(SystemClock),
     };

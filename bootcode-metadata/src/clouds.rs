@@ -1,11 +1,11 @@
 //! HTTP in front of EC2's, OpenStack's and Ignition's forms.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroU8};
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{ConnectInfo, State},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{Extensions, HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::{get, put},
 };
@@ -18,17 +18,17 @@ use bootcode_core::{
 
 use crate::{
     ec2::{self, Ec2Answer},
+    forwarded::{self, ByDeclaredProxy},
+    hops::HopLimit,
     ignition, imds, openstack,
     parts::MetadataParts,
     refusal::Refusal,
     request::{Identified, bearer, reason},
-    router::{NO_STORE, TEXT},
+    router::{JSON, NO_STORE, TEXT},
 };
 
 type Peer = ConnectInfo<SocketAddr>;
 type Answer = Result<Response, Response>;
-
-const JSON: (header::HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
 
 /// `/latest/..` and the dated versions, `/latest/api/token`, `/openstack/..` and `/ignition`.
 pub(crate) fn router() -> Router<MetadataParts> {
@@ -47,23 +47,35 @@ pub(crate) fn router() -> Router<MetadataParts> {
 }
 
 /// A token is given to whoever is identified without one of its kind. A request that came through a proxy is refused,
-/// as EC2 refuses it: the machine that asks is another than the one that would be answered.
+/// as EC2 refuses it: the machine that asks is another than the one that would be answered. A declared proxy says which asks.
 async fn imds_token(
     State(parts): State<MetadataParts>,
     ConnectInfo(peer): Peer,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Answer {
     const PATH: &str = "/latest/api/token";
     let peer_ip = peer.ip().to_canonical();
-    if headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED) {
+    let declared = extensions.get::<ByDeclaredProxy>().is_some();
+    let by_proxy = headers.contains_key(forwarded::HEADER) || headers.contains_key(header::FORWARDED);
+    if by_proxy && !declared {
         return Err(parts.refuse(peer_ip, PATH, Reason::WrongPeer).into_response());
     }
     let Some(ttl) = imds::ttl(&headers) else {
         parts.refuse(peer_ip, PATH, Reason::IllegalRequest);
         let wanted = format!("{} must be 1 to 21600 seconds\n", imds::TTL);
-        return Err((StatusCode::BAD_REQUEST, wanted).into_response());
+        return Err((StatusCode::BAD_REQUEST, Extension(Reason::IllegalRequest), wanted).into_response());
     };
     let asker = parts.identify(bearer(&headers), peer, PATH).await.map_err(IntoResponse::into_response)?;
+    if let Some(most) = asker.hardware.spec.instance.http_put_response_hop_limit.and_then(NonZeroU8::new) {
+        // A proxy's packets to us end at the proxy, whatever the limit of ours.
+        let Some(hops) = extensions.get::<HopLimit>().filter(|_| !declared) else {
+            parts.refuse(peer_ip, PATH, Reason::Unsupported);
+            let why = "the machine's httpPutResponseHopLimit cannot be kept on this way to it\n";
+            return Err((StatusCode::FORBIDDEN, Extension(Reason::Unsupported), why).into_response());
+        };
+        hops.set(most);
+    }
     let now = parts.clock.now();
     let token = imds::mint(&asker.hardware, peer_ip, ttl, &parts.sealer, &parts.entropy, now);
     let ttl = (header::HeaderName::from_static(imds::TTL), HeaderValue::from(ttl));
@@ -112,7 +124,11 @@ async fn ec2_asker(
 ) -> Result<Identified, Response> {
     let peer_ip = peer.ip().to_canonical();
     let refuse = |reason| parts.refuse(peer_ip, family, reason).into_response();
-    let again = || (StatusCode::UNAUTHORIZED, refuse(Reason::BadToken).into_body()).into_response();
+    let again = || {
+        let mut response = refuse(Reason::BadToken);
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        response
+    };
     let Some(token) = headers.get(imds::TOKEN) else {
         let asker =
             parts.identify(bearer(headers), peer, family).await.map_err(IntoResponse::into_response)?;
@@ -197,7 +213,7 @@ async fn ignition_config(
         Err(reason @ Reason::Unsupported) => {
             parts.refuse(peer.ip().to_canonical(), PATH, reason);
             let why = "the user data are of an Ignition version that the asking one does not read\n";
-            Err((StatusCode::NOT_ACCEPTABLE, why).into_response())
+            Err((StatusCode::NOT_ACCEPTABLE, Extension(reason), why).into_response())
         }
         Err(reason) => Err(parts.refuse(peer.ip().to_canonical(), PATH, reason).into_response()),
     }

@@ -55,12 +55,8 @@ pub fn answer(
         _ => {
             let below =
                 path.strip_prefix("meta-data").filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
-            let leaves = meta_data(hardware, instance_id, networks);
             let wanted = below.trim_start_matches('/');
-            match leaves.get(wanted) {
-                Some(leaf) => Some(Ec2Answer::Text(leaf.clone())),
-                None => listing(&leaves, wanted).map(Ec2Answer::Text),
-            }
+            meta_data(hardware, instance_id, networks, wanted).map(Ec2Answer::Text)
         }
     }
 }
@@ -72,70 +68,101 @@ fn top(hardware: &Hardware) -> String {
     names.join("\n")
 }
 
-/// The names below `directory`, one a line; those that hold others end in a slash.
-fn listing(leaves: &BTreeMap<String, String>, directory: &str) -> Option<String> {
-    let names: BTreeSet<&str> = leaves
-        .keys()
-        .filter_map(|leaf| match directory {
-            "" => Some(leaf.as_str()),
-            _ => leaf.strip_prefix(directory)?.strip_prefix('/'),
-        })
-        .map(|below| below.split_inclusive('/').next().unwrap_or(below))
-        .collect();
-    (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join("\n"))
+/// The one leaf that is wanted, or the names below the directory that is: of a hundred questions that a boot asks, each is about one.
+struct Wanted<'a> {
+    path: &'a str,
+    leaf: Option<String>,
+    below: BTreeSet<String>,
 }
 
-/// The leaves of `meta-data`. Those that Tinkerbell has are always there, empty where nothing is known; others only
+impl Wanted<'_> {
+    /// Whether anything in this directory of the first level may be it, or be below it.
+    fn concerns(&self, directory: &str) -> bool {
+        self.path.is_empty() || self.path.split('/').next() == Some(directory)
+    }
+
+    fn leaf(&mut self, path: &str, value: impl FnOnce() -> String) {
+        if path == self.path {
+            self.leaf = Some(value());
+            return;
+        }
+        let below = match self.path {
+            "" => Some(path),
+            directory => path.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/')),
+        };
+        // Those that hold others end in a slash.
+        if let Some(name) = below.map(|below| below.split_inclusive('/').next().unwrap_or(below))
+            && !self.below.contains(name)
+        {
+            self.below.insert(name.to_owned());
+        }
+    }
+
+    /// A listing has one name a line.
+    fn answer(self) -> Option<String> {
+        let listing = || self.below.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
+        self.leaf.clone().or_else(|| (!self.below.is_empty()).then(listing))
+    }
+}
+
+/// What `wanted` is among the leaves of `meta-data`. Those that Tinkerbell has are always there, empty where nothing is known; others only
 /// where they say something.
 fn meta_data(
     hardware: &Hardware,
     instance_id: &str,
     networks: &BTreeMap<String, Arc<Network>>,
-) -> BTreeMap<String, String> {
-    let mut leaves = BTreeMap::new();
-    let mut leaf = |path: &str, value: String| {
-        leaves.insert(path.to_owned(), value);
-    };
+    wanted: &str,
+) -> Option<String> {
+    let mut leaves = Wanted { path: wanted, leaf: None, below: BTreeSet::new() };
     let spec = &hardware.spec;
     let primary = primary(hardware);
     let addresses = || spec.interfaces.iter().filter_map(|interface| interface.ip);
-    leaf("instance-id", instance_id.to_owned());
-    leaf("hostname", hardware.hostname().to_owned());
-    leaf("local-hostname", hardware.hostname().to_owned());
-    leaf("iqn", primary.map(iscsi_name).unwrap_or_default());
-    leaf("plan", plan(hardware));
-    leaf("facility", facility(hardware));
-    leaf("tags", spec.instance.tags.join("\n"));
-    leaf("local-ipv4", primary.and_then(|interface| interface.ip).map(text).unwrap_or_default());
-    leaf("public-ipv4", addresses().find(|ip| is_public(*ip)).map(text).unwrap_or_default());
-    leaf("public-ipv6", String::new());
-    for (name, pointer) in [
-        ("slug", "slug"),
-        ("distro", "distro"),
-        ("version", "version"),
-        ("image_tag", "image_tag"),
-        ("license_activation/state", "license_activation/state"),
+    leaves.leaf("instance-id", || instance_id.to_owned());
+    leaves.leaf("hostname", || hardware.hostname().to_owned());
+    leaves.leaf("local-hostname", || hardware.hostname().to_owned());
+    leaves.leaf("iqn", || primary.map(iscsi_name).unwrap_or_default());
+    leaves.leaf("plan", || plan(hardware));
+    leaves.leaf("facility", || facility(hardware));
+    leaves.leaf("tags", || spec.instance.tags.join("\n"));
+    leaves.leaf("local-ipv4", || primary.and_then(|interface| interface.ip).map(text).unwrap_or_default());
+    leaves.leaf("public-ipv4", || addresses().find(|ip| is_public(*ip)).map(text).unwrap_or_default());
+    leaves.leaf("public-ipv6", String::new);
+    for (path, pointer) in [
+        ("operating-system/slug", "slug"),
+        ("operating-system/distro", "distro"),
+        ("operating-system/version", "version"),
+        ("operating-system/image_tag", "image_tag"),
+        ("operating-system/license_activation/state", "license_activation/state"),
     ] {
-        let said = tinkerbell(hardware, &format!("/metadata/instance/operating_system/{pointer}"));
-        leaf(&format!("operating-system/{name}"), said.unwrap_or_default());
+        let said = || tinkerbell(hardware, &format!("/metadata/instance/operating_system/{pointer}"));
+        leaves.leaf(path, || said().unwrap_or_default());
     }
-    leaf("instance-type", instance_type(hardware));
-    let zone = facility(hardware);
-    if !zone.is_empty() {
-        leaf("placement/availability-zone", zone);
+    leaves.leaf("instance-type", || instance_type(hardware));
+    if leaves.concerns("placement") && !facility(hardware).is_empty() {
+        leaves.leaf("placement/availability-zone", || facility(hardware));
     }
     if let Some(primary) = primary {
-        leaf("mac", primary.mac.to_string());
+        leaves.leaf("mac", || primary.mac.to_string());
     }
-    for (key, line) in spec.ssh_keys.iter().enumerate() {
-        leaf(&format!("public-keys/{key}/openssh-key"), line.clone());
+    if leaves.concerns("public-keys") {
+        for (key, line) in spec.ssh_keys.iter().enumerate() {
+            leaves.leaf(&format!("public-keys/{key}/openssh-key"), || line.clone());
+        }
     }
+    if leaves.concerns("network") {
+        interfaces(hardware, networks, &mut leaves);
+    }
+    leaves.answer()
+}
+
+/// The leaves of `network/interfaces/macs`.
+fn interfaces(hardware: &Hardware, networks: &BTreeMap<String, Arc<Network>>, leaves: &mut Wanted<'_>) {
     // Each of EC2's has an address, so cloud-init waits for a lease on every interface that is named.
     let addressed = |interface: &&Interface| interface.ip.is_some() || interface.netboot;
-    for (number, interface) in spec.interfaces.iter().filter(addressed).enumerate() {
+    for (number, interface) in hardware.spec.interfaces.iter().filter(addressed).enumerate() {
         let mac = interface.mac;
         let mut of = |name: &str, value: String| {
-            leaf(&format!("network/interfaces/macs/{mac}/{name}"), value);
+            leaves.leaf(&format!("network/interfaces/macs/{mac}/{name}"), || value);
         };
         of("device-number", number.to_string());
         of("local-hostname", hardware.hostname().to_owned());
@@ -150,7 +177,6 @@ fn meta_data(
             of("vpc-id", network.name.clone());
         }
     }
-    leaves
 }
 
 /// The interface that boots from the network, else the first.

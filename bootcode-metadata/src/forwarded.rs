@@ -13,7 +13,7 @@ use ipnet::IpNet;
 
 use crate::parts::MetadataParts;
 
-const HEADER: &str = "x-forwarded-for";
+pub(crate) const HEADER: &str = "x-forwarded-for";
 
 /// The address that asks. What a declared proxy wrote of it counts, read from the right over other declared proxies; what
 /// anybody else writes is not looked at.
@@ -35,6 +35,17 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Result<Ip
     Ok(client)
 }
 
+/// Marks a request that a declared proxy passed on, where it came to that proxy without such a header.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ByDeclaredProxy;
+
+/// Whether the header begins with the address that asks: who writes one itself, or has another's request passed on, stands behind what it
+/// wrote.
+fn begins_with(client: IpAddr, headers: &HeaderMap) -> bool {
+    let first = headers.get(HEADER).and_then(|line| line.to_str().ok()?.split(',').next());
+    first.and_then(|hop| hop.trim().parse().ok()).is_some_and(|ip: IpAddr| ip.to_canonical() == client)
+}
+
 /// Puts the address that asks in the place of the proxy's.
 pub(crate) async fn see_through(
     State(parts): State<MetadataParts>,
@@ -44,6 +55,9 @@ pub(crate) async fn see_through(
 ) -> Response {
     match client(peer.ip(), request.headers(), &parts.proxies) {
         Ok(ip) => {
+            if ip != peer.ip().to_canonical() && begins_with(ip, request.headers()) {
+                request.extensions_mut().insert(ByDeclaredProxy);
+            }
             request.extensions_mut().insert(ConnectInfo(SocketAddr::new(ip, peer.port())));
             next.run(request).await
         }

@@ -15,10 +15,12 @@ mod clouds;
 mod document;
 pub mod ec2;
 pub mod forwarded;
+mod hops;
 pub mod ignition;
 pub mod imds;
 pub mod install;
 pub mod limits;
+mod metrics;
 pub mod nocloud;
 pub mod openstack;
 mod parts;
@@ -27,10 +29,14 @@ mod refusal;
 mod request;
 mod reservation;
 mod router;
+mod service;
 #[cfg(test)]
 mod tests;
 
-pub use document::{Addresses, document, part, revision};
+pub use document::{Addresses, Rendered, document, part, render};
+pub use hops::HopLimit;
+pub use metrics::MetadataMetrics;
 pub use parts::MetadataParts;
 pub use request::{Asker, Identified, identify};
 pub use router::router;
+pub use service::{MetadataService, PeerService};

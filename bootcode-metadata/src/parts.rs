@@ -22,6 +22,7 @@ use ipnet::IpNet;
 
 use crate::{
     document::Addresses,
+    metrics::MetadataMetrics,
     refusal::Refusal,
     request::{Asker, Identified, identify},
 };
@@ -47,6 +48,8 @@ pub struct MetadataParts {
     pub sealer: Sealer,
     /// Randomness of tokens.
     pub entropy: Entropy,
+    /// What is counted.
+    pub metrics: MetadataMetrics,
     /// The timeline.
     pub recorder: Arc<dyn BootRecorder>,
     /// The time.

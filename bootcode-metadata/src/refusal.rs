@@ -1,6 +1,7 @@
 //! Refusals, in the status that machines understand.
 
 use axum::{
+    Extension,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -18,6 +19,7 @@ impl IntoResponse for Refusal {
             Reason::StoreAway | Reason::ReadFailed => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::NOT_FOUND,
         };
-        (status, format!("{}\n", self.0)).into_response()
+        // The reason goes with it, for who counts.
+        (status, Extension(self.0), format!("{}\n", self.0)).into_response()
     }
 }

@@ -12,6 +12,7 @@ use axum::{
     routing::{get, post},
 };
 use bootcode_core::{
+    document::Hardware,
     source::CalledHome,
     timeline::{BootEventKind, Reason, Subject},
 };
@@ -20,9 +21,10 @@ use serde_json::Value;
 
 use crate::{
     clouds,
-    document::{document, part, revision},
+    document::{Addresses, Rendered, document, part, render},
     forwarded, install,
     limits::{LOOK, PHONE_HOME_BYTES, WAIT_S},
+    metrics,
     nocloud::{self, SeedFile},
     parts::MetadataParts,
     phone_home::{self, Call},
@@ -43,14 +45,17 @@ pub fn router(parts: MetadataParts) -> Router {
         .merge(clouds::router())
         .merge(install::router())
         .layer(DefaultBodyLimit::max(PHONE_HOME_BYTES));
-    if parts.proxies.is_empty() {
-        return router.with_state(parts);
-    }
-    router.layer(middleware::from_fn_with_state(parts.clone(), forwarded::see_through)).with_state(parts)
+    let router = match &*parts.proxies {
+        [] => router,
+        _ => router.route_layer(middleware::from_fn_with_state(parts.clone(), forwarded::see_through)),
+    };
+    let count = middleware::from_fn_with_state(parts.metrics.clone(), metrics::count);
+    router.route_layer(count).with_state(parts)
 }
 
 /// Answers differ from machine to machine at one URL, and some hold tokens: no proxy may keep them.
 pub(crate) const NO_STORE: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
+pub(crate) const JSON: (header::HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
 pub(crate) const TEXT: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
 
 /// Who knows a revision may wait for another.
@@ -75,8 +80,8 @@ async fn metadata(
 ) -> Result<Response, Refusal> {
     let until = parts.clock.now() + Duration::from_secs(query.wait.unwrap_or_default().min(WAIT_S).into());
     loop {
-        let (document, asker) = whole(&parts, &headers, peer).await?;
-        let revision = revision(&document);
+        let (hardware, addresses, asker) = whole(&parts, &headers, peer).await?;
+        let Rendered { json, revision } = render(&hardware, &addresses);
         let now = parts.clock.now();
         if query.revision.as_ref() == Some(&revision) && now < until {
             parts.clock.sleep_until(until.min(now + LOOK)).await;
@@ -84,7 +89,7 @@ async fn metadata(
         }
         parts.fetched(&asker.hardware, "/metadata");
         let tag = (header::ETAG, format!("\"{revision}\""));
-        return Ok(([NO_STORE], [tag], Json(document)).into_response());
+        return Ok(([NO_STORE, JSON], [tag], json).into_response());
     }
 }
 
@@ -95,7 +100,8 @@ async fn metadata_part(
     Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (document, asker) = whole(&parts, &headers, peer).await?;
+    let (hardware, addresses, asker) = whole(&parts, &headers, peer).await?;
+    let document = document(&hardware, &addresses);
     parts.fetched(&asker.hardware, "/metadata");
     let found = part(&document, &path).ok_or(Refusal(Reason::NotFound))?;
     let text = match found {
@@ -106,16 +112,16 @@ async fn metadata_part(
     Ok(([NO_STORE, TEXT], text).into_response())
 }
 
-/// The document of the machine that asks.
+/// What the document of the machine that asks is made from.
 async fn whole(
     parts: &MetadataParts,
     headers: &HeaderMap,
     peer: SocketAddr,
-) -> Result<(Value, Identified), Refusal> {
+) -> Result<(Arc<Hardware>, Addresses, Identified), Refusal> {
     let asker = parts.identify(bearer(headers), peer, "/metadata").await?;
     let addresses = parts.addresses(&asker).await?;
     let hardware = parts.revealed(&asker).await?;
-    Ok((document(&hardware, &addresses), asker))
+    Ok((hardware, addresses, asker))
 }
 
 async fn nocloud_by_address(

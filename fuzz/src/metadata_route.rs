@@ -20,7 +20,7 @@ use bootcode_core::{
     source::{HardwareKey, HardwareSource, NetworkKey, NetworkSource, NoWork, SourceError},
     timeline::NoRecorder,
 };
-use bootcode_metadata::{MetadataParts, router};
+use bootcode_metadata::{MetadataMetrics, MetadataParts, router};
 use http_body_util::BodyExt as _;
 use serde_json::{from_value, json};
 use tokio::runtime::{Builder, Runtime};
@@ -82,6 +82,7 @@ fn parts() -> MetadataParts {
         secrets: Arc::new(NoSecrets),
         sealer: Sealer::new(KEY),
         entropy: Arc::new(|| [0xab; 16]),
+        metrics: MetadataMetrics::default(),
         recorder: Arc::new(NoRecorder),
         clock: Arc::new(Epoch),
     }

@@ -19,17 +19,18 @@ use axum::{
     routing::get,
 };
 use bootcode_api::limits::WORKER_BODY_BYTES;
+use bootcode_metadata::HopLimit;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream},
     task::JoinSet,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::{error::ServerError, tls::Identity};
+use crate::{error::ServerError, hops::Hops, tls::Identity};
 
 /// How long open requests may take to end when the server stops; waiting claims are cut off after it.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -42,6 +43,9 @@ const HEAD: Duration = Duration::from_secs(30);
 const BODY: Duration = Duration::from_secs(30);
 /// Connections of machines at once: two for each of 4,000, below the files that a process may have open.
 const CONNECTIONS: usize = 8192;
+/// Machines that connect and were not accepted yet: what Linux takes by default (`net.core.somaxconn`). More try again after a second, then two,
+/// then four.
+const BACKLOG: u32 = 4096;
 /// How long accepting rests after a failure, which is the lack of something.
 const REST: Duration = Duration::from_millis(100);
 
@@ -54,7 +58,10 @@ pub(crate) async fn bind_machines(
     address: SocketAddr,
 ) -> Result<(TcpListener, SocketAddr), ServerError> {
     let failed = |source| ServerError::Listen { key, address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
+    socket.set_reuseaddr(true).map_err(failed)?;
+    socket.bind(address).map_err(failed)?;
+    let listener = socket.listen(BACKLOG).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }
@@ -155,22 +162,28 @@ async fn connection(
     cancel: CancellationToken,
 ) {
     let _ = stream.set_nodelay(true);
-    let Some(identity) = identity else { return requests(stream, peer, router, cancel).await };
+    let (stream, hops) = Hops::new(stream);
+    let Some(identity) = identity else { return requests(stream, (peer, hops), router, cancel).await };
     let handshake = timeout(HANDSHAKE, identity.acceptor().accept(stream));
     match cancel.run_until_cancelled(handshake).await {
-        Some(Ok(Ok(stream))) => requests(stream, peer, router, cancel).await,
+        Some(Ok(Ok(stream))) => requests(stream, (peer, hops), router, cancel).await,
         Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "no TLS with a machine"),
         Some(Err(_)) => tracing::debug!(%peer, "no TLS with a machine: it took too long"),
         None => {}
     }
 }
 
-async fn requests<S>(stream: S, peer: SocketAddr, router: Router, cancel: CancellationToken)
-where
+async fn requests<S>(
+    stream: S,
+    (peer, hops): (SocketAddr, HopLimit),
+    router: Router,
+    cancel: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(hops.clone());
         router.clone().oneshot(request)
     });
     let serving = hyper::server::conn::http1::Builder::new()

@@ -21,6 +21,7 @@ mod data;
 mod error;
 mod files;
 mod freshness;
+mod hops;
 mod http;
 mod images;
 mod interfaces;

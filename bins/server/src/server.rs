@@ -16,7 +16,7 @@ use bootcode_core::{
     unknown::{Inventories, UnknownQueue},
 };
 use bootcode_dhcp::{DhcpConfig, DhcpServer, Sources};
-use bootcode_metadata::MetadataParts;
+use bootcode_metadata::{MetadataMetrics, MetadataParts};
 use bootcode_tftp::tftp::TftpServer;
 use ipnet::IpNet;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -201,10 +201,12 @@ impl Server {
         images.own(&config);
         let fetch_images = images.fetch(cancel.clone());
         let tend_images = images.tend(cancel.clone());
+        let metadata = metadata(&control, &files, &site, &config.http.trusted_proxies);
+        let counted = metadata.metrics.clone();
         let machine_routes = http::health()
             .merge(worker::router(Arc::clone(&control.engine) as _))
             .merge(worker::inventory_router(Arc::new(inventories)))
-            .merge(metadata(&control, &files, &site, &config.http.trusted_proxies))
+            .merge(bootcode_metadata::router(metadata))
             .merge(images.machines())
             .merge(bootcode_tftp::http::files_router(
                 Arc::clone(&files.http),
@@ -215,6 +217,7 @@ impl Server {
         dhcp.metrics().register(&mut registry);
         registry.register_collector(Box::new(lost));
         tftp.metrics().register(&mut registry);
+        counted.register(&mut registry);
         let operator_routes = http::health()
             .merge(metrics::router(registry))
             .merge(images.operators(&site))
@@ -366,8 +369,9 @@ fn dhcp_sources(control: &Control, policy: &Arc<dyn BootPolicy>, unknown: Unknow
     }
 }
 
-fn metadata(control: &Control, files: &files::MachineFiles, site: &Site, proxies: &[IpNet]) -> Router {
-    bootcode_metadata::router(MetadataParts {
+fn metadata(control: &Control, files: &files::MachineFiles, site: &Site, proxies: &[IpNet]) -> MetadataParts {
+    MetadataParts {
+        metrics: MetadataMetrics::default(),
         secrets: Arc::clone(&control.secrets),
         hardware: Arc::clone(&control.hardware),
         instances: Arc::clone(&control.engine) as _,
@@ -379,7 +383,7 @@ fn metadata(control: &Control, files: &files::MachineFiles, site: &Site, proxies
         entropy: Arc::clone(&control.entropy),
         recorder: Arc::clone(&control.recorder) as _,
         clock: Arc::clone(&control.clock),
-    })
+    }
 }
 
 fn operator_routes(control: &Control, preview: Arc<dyn BootPreview>) -> Router {

@@ -240,6 +240,14 @@ fn machines_and_operators_get_what_is_theirs() {
             assert!(text.contains(body), "{path}: {text}");
             assert!(!text.contains("not for machines"), "{path}");
         }
+        // What machines asked of their metadata is told to operators.
+        let (_, counted) = operators(&socket, &request("GET", "/metrics", "", ""));
+        for line in [
+            "bootcode_metadata_requests_total{form=\"json\",outcome=\"refused\",reason=\"unknown-machine\"} 1\n",
+            "bootcode_metadata_in_progress 0\n",
+        ] {
+            assert!(counted.contains(line), "{line}{counted}");
+        }
         let json = "content-type: application/json\r\n";
         let bad_token = "content-type: application/json\r\nauthorization: Bearer abc\r\n";
         let big = " ".repeat(3 << 20);

@@ -81,6 +81,7 @@ const TESTS: &[Package] = &[
     package("skopeo", "skopeo", "an independent client of the image registry"),
     package("fdisk", "/usr/sbin/sfdisk", "MBR and GPT by another's hand"),
     package("gdisk", "/usr/sbin/sgdisk", "GPT by another's hand"),
+    package("nftables", "nft", "loses packets, and translates addresses as a container's host does"),
     package("tcpdump", "tcpdump", "what really is on the wire"),
     package("golang-go", "go", "Go's own text/template, which templates are held against"),
     package(

@@ -284,12 +284,21 @@ pub struct Instance {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, super::schema::InstallText>"))]
     pub install: Option<Arc<InstallFiles>>,
+    /// How far a session's token goes to this machine, in hops from the server: 1 to 64, where 1 is the machine itself and not what runs behind
+    /// its own forwarding. Without it, as far as the network carries it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 64)))]
+    pub http_put_response_hop_limit: Option<u8>,
 }
 
 impl Blank for Instance {
     fn blank() -> &'static Self {
-        static BLANK: Instance =
-            Instance { tags: Vec::new(), http_tokens: HttpTokens::Optional, install: None };
+        static BLANK: Instance = Instance {
+            tags: Vec::new(),
+            http_tokens: HttpTokens::Optional,
+            install: None,
+            http_put_response_hop_limit: None,
+        };
         &BLANK
     }
 }

@@ -6,7 +6,9 @@ use bootcode_core::{
     session::Use,
     timeline::{BootEventKind, Reason},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::HopLimit;
 
 use super::{
     NODE_1, NODE_2, good,
@@ -126,9 +128,54 @@ async fn a_session_of_ec2_lives_a_second_to_six_hours_and_never_goes_through_a_p
         let request = Request::put("/latest/api/token").header(TTL, "60").header(header, NODE_2);
         assert_eq!(world.send(NODE_1, request, Body::empty()).await.status, 403, "{header}");
     }
+    // A declared proxy says who asks; what a machine had passed on by another before it does not come to that.
+    for (forwarded, status) in [
+        (NODE_1.to_owned(), 200),
+        ("192.168.99.200".to_owned(), 404),
+        (format!("{NODE_2}, {NODE_1}"), 403),
+        (format!("unknown, {NODE_1}"), 403),
+    ] {
+        let request =
+            Request::put("/latest/api/token").header(TTL, "60").header("x-forwarded-for", &forwarded);
+        let answer = world.send("10.0.0.9", request, Body::empty()).await;
+        assert_eq!(answer.status, status, "{forwarded}");
+        if status == 200 {
+            let read = with(&world, NODE_1, "/latest/meta-data/hostname", TOKEN, &answer.body).await;
+            assert_eq!(read.body, "node-1", "it is the machine's, not the proxy's");
+        }
+    }
     assert_eq!(put(&world, "192.168.99.200", "60").await.status, 404);
     let strict = World::new(MetadataIdentity::Token);
     assert_eq!(put(&strict, NODE_1, "60").await.status, 403, "an address is not enough there");
+}
+
+#[tokio::test]
+async fn a_session_goes_as_far_as_the_machine_says_or_is_refused() {
+    let nic = json!({"id": "nic0", "mac": "52:54:00:00:00:01", "network": "lab", "ip": NODE_1});
+    let limited = json!({"interfaces": [nic], "instance": {"httpPutResponseHopLimit": 2}});
+    let world = World::with_machine("node-1", limited);
+    let ask = || Request::put("/latest/api/token").header(TTL, "60");
+    let hops = HopLimit::default();
+    let read = Request::get("/latest/meta-data/hostname").extension(hops.clone());
+    assert_eq!(world.send(NODE_1, read, Body::empty()).await.status, 200);
+    assert_eq!(hops.get(), None, "only what answers a PUT");
+    assert_eq!(world.send(NODE_2, ask().extension(hops.clone()), Body::empty()).await.status, 404);
+    assert_eq!(hops.get(), None, "nor to who is refused");
+    assert_eq!(world.send(NODE_1, ask().extension(hops.clone()), Body::empty()).await.status, 200);
+    assert_eq!(hops.get().map(u8::from), Some(2));
+    assert_eq!(put(&world, NODE_1, "60").await.status, 403, "a front that cannot keep it");
+    assert_eq!(world.recorded.last_refusal(), Some(Reason::Unsupported));
+    let proxied = ask().extension(HopLimit::default()).header("x-forwarded-for", NODE_1);
+    assert_eq!(
+        world.send("10.0.0.9", proxied, Body::empty()).await.status,
+        403,
+        "our packets end at the proxy"
+    );
+
+    let free = World::new(MetadataIdentity::Address);
+    let hops = HopLimit::default();
+    assert_eq!(free.send(NODE_1, ask().extension(hops.clone()), Body::empty()).await.status, 200);
+    assert_eq!(hops.get(), None);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod clouds;
+mod counts;
 mod fleet;
 mod install;
 mod real;

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use crate::{MetadataParts, router};
+use crate::{MetadataMetrics, MetadataParts, router};
 use async_trait::async_trait;
 use axum::{
     Router,
@@ -116,6 +116,7 @@ impl World {
             secrets: Arc::new(OneSecret),
             sealer: Sealer::new(KEY),
             entropy: Arc::new(|| [0xab; 16]),
+            metrics: MetadataMetrics::default(),
             recorder: Arc::clone(&recorded) as Arc<dyn BootRecorder>,
             clock: Arc::new(At(AtomicI64::new(NOW))),
         };
@@ -139,6 +140,11 @@ impl World {
     /// Seconds that were slept.
     pub(crate) fn slept(&self) -> i64 {
         self.parts.clock.now().as_second() - NOW
+    }
+
+    /// What it is made of.
+    pub(crate) fn parts(&self) -> &MetadataParts {
+        &self.parts
     }
 
     /// The service.

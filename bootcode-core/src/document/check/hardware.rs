@@ -193,6 +193,15 @@ fn common(checker: &mut Checker<'_>, entry: &Entry, spec: &HardwareSpec) {
             );
         }
     }
+    if entry.writes(&["spec", "instance", "httpPutResponseHopLimit"])
+        && spec.instance.http_put_response_hop_limit.is_some_and(|hops| !(1..=64).contains(&hops))
+    {
+        checker.fault(
+            entry,
+            "spec.instance.httpPutResponseHopLimit",
+            "a token goes 1 to 64 hops; leave it out where it may go as far as the network carries it",
+        );
+    }
     if entry.writes(&["spec", "dhcpOptions"]) {
         options(checker, entry, "spec.dhcpOptions", &spec.dhcp_options);
     }

@@ -219,6 +219,21 @@ fn bonds_and_vlans_stand_on_what_is_there() {
 }
 
 #[test]
+fn a_session_s_token_goes_one_to_sixty_four_hops() {
+    let vendor_data = "vendorData: {secretRef: site/token}";
+    assert_eq!(GOOD.matches(vendor_data).count(), 1);
+    for (hops, is_good) in [("0", false), ("1", true), ("64", true), ("65", false), ("256", false)] {
+        let instance = format!("{vendor_data}\n  instance: {{httpPutResponseHopLimit: {hops}}}");
+        let text = GOOD.replace(vendor_data, &instance);
+        let found =
+            validate(&[("f.yaml", &text)], &[], Origin::Operator, crate::clock::Timestamp::UNIX_EPOCH);
+        let said = found.map_or_else(|faults| faults.to_string(), |_| String::new());
+        assert_eq!(said.contains("httpPutResponseHopLimit"), !is_good, "{hops}: {said}");
+        assert_eq!(said.is_empty(), is_good, "{hops}: {said}");
+    }
+}
+
+#[test]
 fn checking_grows_with_the_fleet_and_not_with_its_square() {
     // 4,000 Networks, each overlapping none, and as many machines that all name a Network that is not there.
     let mut text = String::new();
