@@ -1,4 +1,4 @@
-//! `cargo xtask bench dhcp|http|metadata`: the server, built as it is shipped, beside its peer, driven by the load in `benches/`.
+//! `cargo xtask bench dhcp|http|metadata|tftp`: the server, built as it is shipped, beside its peer, driven by the load in `benches/`.
 
 use crate::error::TaskError;
 use crate::run::{cargo, run, step};
@@ -6,7 +6,7 @@ use crate::setup::{self, Consent, Purpose};
 use crate::workspace::Workspace;
 
 /// The benchmarks that have a peer.
-pub(crate) const BESIDE: [&str; 3] = ["dhcp", "http", "metadata"];
+pub(crate) const BESIDE: [&str; 4] = ["dhcp", "http", "metadata", "tftp"];
 
 /// Builds the server, sees that its peer is there, and measures both.
 ///

@@ -70,10 +70,10 @@ enum Task {
     Fuzz(FuzzFlags),
     /// Run the benchmarks.
     Bench {
-        /// `core`, `dhcp`, `http` or `metadata`: what is promised of it, as a table, failing where a figure is missed; `dhcp` runs beside Kea,
-        /// the others beside nginx, and all three need root. Else those whose name contains this.
+        /// `core`, `dhcp`, `http`, `metadata` or `tftp`: what is promised of it, as a table, failing where a figure is missed; `dhcp` runs beside
+        /// Kea, `tftp` beside dnsmasq, the others beside nginx, and all four need root. Else those whose name contains this.
         name: Option<String>,
-        /// Of `core`, `dhcp`, `http` or `metadata` these parts alone; one that there is not says which there are.
+        /// Of those five these parts alone; one that there is not says which there are.
         parts: Vec<String>,
     },
     /// Install what the tasks need on this machine.
