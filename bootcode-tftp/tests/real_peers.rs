@@ -1,4 +1,4 @@
-//! Clients that other people wrote, from Debian's packages `curl`, `wget`, `tftp-hpa` and `skopeo`.
+//! Clients that other people wrote, from Debian's packages `curl`, `wget`, `tftp-hpa`, `atftp`, `busybox-static` and `skopeo`.
 //!
 //! With `BOOTCODE_REAL_PEERS=1` a missing one fails its test; without, it is said and passed over.
 #![allow(clippy::unwrap_used)] // outside of #[test] functions; a test may fail
@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 struct Bed {
     server: SocketAddr,
     timeline: Timeline,
-    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "holds the directory"))]
     served: tempfile::TempDir,
     fetched: tempfile::TempDir,
     cancel: CancellationToken,
@@ -73,6 +72,97 @@ async fn tftp_hpa_fetches() {
     let Some(output) = client("tftp", &arguments, bed.fetched.path()).await else { return };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     bed.finished().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn atftp_fetches_with_and_without_options() {
+    let options: [&[&str]; 4] = [
+        &[],
+        &["--option", "blksize 1468"],
+        &["--option", "blksize 1468", "--option", "windowsize 8", "--option", "tsize 0"],
+        &["--option", "blksize 8192", "--option", "windowsize 64", "--option", "timeout 3"],
+    ];
+    for options in options {
+        let bed = bed().await;
+        let (ip, port) = (bed.server.ip().to_string(), bed.server.port().to_string());
+        let get = ["-g", "-r", "file", "-l", "out", &ip, &port];
+        let arguments = [options, &get].concat();
+        let Some(output) = client("atftp", &arguments, bed.fetched.path()).await else { return };
+        assert!(output.status.success(), "{options:?}: {}", String::from_utf8_lossy(&output.stderr));
+        bed.finished().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn busybox_fetches_in_each_size_of_block() {
+    for blksize in ["512", "64", "1468", "65464"] {
+        let bed = bed().await;
+        let (ip, port) = (bed.server.ip().to_string(), bed.server.port().to_string());
+        let arguments = ["tftp", "-g", "-b", blksize, "-r", "file", "-l", "out", &ip, &port];
+        let Some(output) = client("busybox", &arguments, bed.fetched.path()).await else { return };
+        assert!(output.status.success(), "{blksize}: {}", String::from_utf8_lossy(&output.stderr));
+        bed.finished().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_more_blocks_than_their_counter_has_numbers_comes_whole() {
+    // At 512 bytes a block the counter passes 65,535 once.
+    const BYTES: usize = 36_000_001;
+    let bed = bed().await;
+    std::fs::write(bed.served.path().join("large"), content(BYTES)).unwrap();
+    let (ip, port) = (bed.server.ip().to_string(), bed.server.port().to_string());
+    let busybox = ["tftp", "-g", "-r", "large", "-l", "out", &ip, &port];
+    let hpa = ["-m", "binary", &ip, &port, "-c", "get", "large", "out"];
+    let atftp = ["-g", "-r", "large", "-l", "out", &ip, &port];
+    for (program, arguments) in [("busybox", &busybox[..]), ("tftp", &hpa[..]), ("atftp", &atftp[..])] {
+        let out = bed.fetched.path().join("out");
+        let Some(output) = client(program, arguments, bed.fetched.path()).await else { return };
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(std::fs::read(&out).unwrap() == content(BYTES), "{program}");
+        std::fs::remove_file(out).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_client_is_told_that_there_is_no_such_file_and_that_nothing_is_taken() {
+    let bed = bed().await;
+    std::fs::write(bed.fetched.path().join("mine"), content(5_000)).unwrap();
+    let (ip, port) = (bed.server.ip().to_string(), bed.server.port().to_string());
+    let missing: [(&str, &[&str]); 3] = [
+        ("tftp", &["-m", "binary", &ip, &port, "-c", "get", "none", "out"]),
+        ("atftp", &["-g", "-r", "none", "-l", "out", &ip, &port]),
+        ("busybox", &["tftp", "-g", "-r", "none", "-l", "out", &ip, &port]),
+    ];
+    let write: [(&str, &[&str]); 3] = [
+        ("tftp", &["-m", "binary", &ip, &port, "-c", "put", "mine", "file"]),
+        ("atftp", &["-p", "-l", "mine", "-r", "file", &ip, &port]),
+        ("busybox", &["tftp", "-p", "-l", "mine", "-r", "file", &ip, &port]),
+    ];
+    let cases = missing.map(|case| (case, "no file none")).into_iter();
+    for ((program, arguments), says) in cases.chain(write.map(|case| (case, "takes none"))) {
+        let Some(output) = client(program, arguments, bed.fetched.path()).await else { return };
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        // tftp-hpa ends with 0 or 1, whichever its version takes for polite; all of them print what they are told.
+        assert!(said.contains(says), "{program} {arguments:?}: {said}");
+    }
+    assert!(std::fs::read(bed.served.path().join("file")).unwrap() == content(1_000_003));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn netascii_has_the_line_ends_of_rfc_764_on_the_wire_and_ours_at_the_client() {
+    let bed = bed().await;
+    let text = "one\ntwo\n".repeat(4_000);
+    std::fs::write(bed.served.path().join("text"), &text).unwrap();
+    let (ip, port) = (bed.server.ip().to_string(), bed.server.port().to_string());
+    let arguments = ["-m", "ascii", &ip, &port, "-c", "get", "text", "out"];
+    let Some(output) = client("tftp", &arguments, bed.fetched.path()).await else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(std::fs::read_to_string(bed.fetched.path().join("out")).unwrap(), text);
+    let url = format!("tftp://{}/text;mode=netascii", bed.server);
+    let Some(output) = client("curl", &["-sS", &url], bed.fetched.path()).await else { return };
+    assert_eq!(String::from_utf8_lossy(&output.stdout), text.replace('\n', "\r\n"));
 }
 
 #[cfg(feature = "http")]

@@ -69,7 +69,7 @@ const LAB: &[Package] = &[
 /// What the tests need besides: peers that are not ours.
 const TESTS: &[Package] = &[
     package("dnsmasq-base", "dnsmasq", "another DHCP server on the same wire"),
-    package("busybox-static", "busybox", "udhcpc, an independent DHCP client; a container's whole content"),
+    package("busybox-static", "busybox", "udhcpc and tftp, independent clients; a container's whole content"),
     package("isc-dhcp-client", "/sbin/dhclient", "ISC's DHCP client, in every state"),
     package("isc-dhcp-relay", "/usr/sbin/dhcrelay", "a relay agent between client and server"),
     package("dhcpcd-base", "/usr/sbin/dhcpcd", "another DHCP client"),
@@ -78,6 +78,7 @@ const TESTS: &[Package] = &[
     package("curl", "curl", "an independent client of HTTP and TFTP"),
     package("wget", "wget", "another client of HTTP"),
     package("tftp-hpa", "tftp", "an independent TFTP client"),
+    package("atftp", "atftp", "another, with windows"),
     package("skopeo", "skopeo", "an independent client of the image registry"),
     package("fdisk", "/usr/sbin/sfdisk", "MBR and GPT by another's hand"),
     package("gdisk", "/usr/sbin/sgdisk", "GPT by another's hand"),
@@ -101,6 +102,8 @@ const TESTS: &[Package] = &[
 const BENCH: &[Package] = &[
     package("kea-dhcp4-server", "kea-dhcp4", "the DHCP server that ours is measured beside"),
     package("nginx-light", "/usr/sbin/nginx", "the HTTP server that ours is measured beside"),
+    package("dnsmasq-base", "dnsmasq", "the TFTP server that ours is measured beside"),
+    package("nftables", "nft", "loses packets"),
     package("iproute2", "ip", "the wire between load and server"),
     package("util-linux", "taskset", "a core for each"),
 ];
