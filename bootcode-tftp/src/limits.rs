@@ -36,6 +36,13 @@ pub const OPEN: Duration = Duration::from_secs(10);
 /// Bytes of one chunk of an HTTP body: measured, larger chunks are no faster.
 #[cfg(feature = "http")]
 pub const HTTP_CHUNK_BYTES: usize = 1 << 20;
+/// Bytes at the end of a body that are always read, and so checked before they are sent: a file that changed while the connection sent it by itself
+/// never comes to its end.
+#[cfg(feature = "http")]
+pub const HTTP_TAIL_BYTES: usize = 64 << 10;
+/// Bytes of files that one connection sends by itself before others have their turn: less than a millisecond.
+#[cfg(feature = "http")]
+pub const HTTP_TURN_BYTES: usize = 2 << 20;
 /// Ranges of one request: installers and zsync-like tools ask for some tens; a header has room for thousands.
 #[cfg(feature = "http")]
 pub const HTTP_RANGES: usize = 64;

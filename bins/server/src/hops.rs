@@ -8,6 +8,7 @@ use std::{
 };
 
 use bootcode_metadata::HopLimit;
+use bootcode_tftp::http::{Lane, LaneStream};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -15,9 +16,8 @@ use tokio::{
 };
 
 /// The connection. A limit that is set while a request is answered is the socket's before the first byte of the answer is.
-#[derive(Debug)]
 pub(crate) struct Hops {
-    stream: TcpStream,
+    stream: LaneStream,
     wanted: HopLimit,
     kept: Option<NonZeroU8>,
 }
@@ -26,15 +26,20 @@ impl Hops {
     /// With the limit that its requests are handed.
     pub(crate) fn new(stream: TcpStream) -> (Self, HopLimit) {
         let wanted = HopLimit::default();
-        (Self { stream, wanted: wanted.clone(), kept: None }, wanted)
+        (Self { stream: LaneStream::new(stream), wanted: wanted.clone(), kept: None }, wanted)
+    }
+
+    /// What its requests are handed where nothing encrypts what is written.
+    pub(crate) fn lane(&self) -> Lane {
+        self.stream.lane()
     }
 
     /// An answer that cannot be held back is not written: the connection ends instead.
     fn keep(&mut self) -> io::Result<()> {
         let Some(hops) = self.wanted.get().filter(|hops| self.kept != Some(*hops)) else { return Ok(()) };
-        let socket = SockRef::from(&self.stream);
+        let socket = SockRef::from(self.stream.get_ref());
         let hops_u32 = u32::from(hops.get());
-        if self.stream.peer_addr()?.ip().to_canonical().is_ipv4() {
+        if self.stream.get_ref().peer_addr()?.ip().to_canonical().is_ipv4() {
             socket.set_ttl_v4(hops_u32)?;
         } else {
             socket.set_unicast_hops_v6(hops_u32)?;
@@ -99,7 +104,7 @@ mod tests {
             let _client = connected.unwrap();
             let (mut hops, wanted) = Hops::new(accepted.unwrap().0);
             let ttl = |hops: &Hops| {
-                let socket = SockRef::from(&hops.stream);
+                let socket = SockRef::from(hops.stream.get_ref());
                 if v6 { socket.unicast_hops_v6() } else { socket.ttl_v4() }.unwrap()
             };
             hops.write_all(b"before").await.unwrap();

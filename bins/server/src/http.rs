@@ -20,6 +20,7 @@ use axum::{
 };
 use bootcode_api::limits::WORKER_BODY_BYTES;
 use bootcode_metadata::HopLimit;
+use bootcode_tftp::http::Lane;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -163,10 +164,14 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     let (stream, hops) = Hops::new(stream);
-    let Some(identity) = identity else { return requests(stream, (peer, hops), router, cancel).await };
+    let lane = stream.lane();
+    let Some(identity) = identity else {
+        return requests(stream, (peer, hops), Some(lane), router, cancel).await;
+    };
     let handshake = timeout(HANDSHAKE, identity.acceptor().accept(stream));
     match cancel.run_until_cancelled(handshake).await {
-        Some(Ok(Ok(stream))) => requests(stream, (peer, hops), router, cancel).await,
+        // What is encrypted has to be read.
+        Some(Ok(Ok(stream))) => requests(stream, (peer, hops), None, router, cancel).await,
         Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "no TLS with a machine"),
         Some(Err(_)) => tracing::debug!(%peer, "no TLS with a machine: it took too long"),
         None => {}
@@ -176,6 +181,7 @@ async fn connection(
 async fn requests<S>(
     stream: S,
     (peer, hops): (SocketAddr, HopLimit),
+    lane: Option<Lane>,
     router: Router,
     cancel: CancellationToken,
 ) where
@@ -184,6 +190,9 @@ async fn requests<S>(
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(hops.clone());
+        if let Some(lane) = &lane {
+            request.extensions_mut().insert(lane.clone());
+        }
         router.clone().oneshot(request)
     });
     let serving = hyper::server::conn::http1::Builder::new()

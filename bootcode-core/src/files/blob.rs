@@ -1,6 +1,6 @@
 //! An opened file: its length, its validators and its bytes.
 
-use std::{io, sync::Arc};
+use std::{fs::File, io, sync::Arc};
 
 use bytes::Bytes;
 
@@ -35,6 +35,19 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// The cause; also where the file is no longer the one that was opened.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// The file, where the bytes are those of one: whoever sends from it without reading asks [`ReadAt::check`] afterwards.
+    fn as_file(&self) -> Option<&File> {
+        None
+    }
+
+    /// Whether the bytes are still those of the version that was opened.
+    ///
+    /// # Errors
+    /// They are not.
+    fn check(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Blob {

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
+use super::lane::Lane;
 use crate::limits;
 
 /// What a body is made of.
@@ -33,9 +34,11 @@ impl Piece {
     }
 }
 
-/// A range of a file, read in chunks from a blocking thread only when the connection has room for the next one.
+/// A range of a file, sent by the connection itself where it can, else read in chunks from a blocking thread; either only when the connection has room
+/// for the next one.
 pub(super) struct FileBody {
     blob: Blob,
+    lane: Option<Lane>,
     pieces: VecDeque<Piece>,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
     done: Option<Done>,
@@ -45,9 +48,9 @@ pub(super) struct FileBody {
 pub(super) type Done = Box<dyn FnOnce(Result<(), &io::Error>) + Send>;
 
 impl FileBody {
-    pub(super) fn new(blob: Blob, pieces: Vec<Piece>, done: Option<Done>) -> Self {
+    pub(super) fn new(blob: Blob, lane: Option<Lane>, pieces: Vec<Piece>, done: Option<Done>) -> Self {
         let pieces = pieces.into_iter().filter(|piece| piece.len() > 0).collect();
-        Self { blob, pieces, reading: None, done }
+        Self { blob, lane, pieces, reading: None, done }
     }
 
     /// Bytes that are still to come.
@@ -61,9 +64,13 @@ impl FileBody {
         let bytes = match piece {
             Piece::Text(text) => std::mem::take(text),
             Piece::File(rest) => {
-                let bytes = match ready!(poll_chunk(&self.blob, rest, &mut self.reading, context)) {
-                    Ok(bytes) => bytes,
-                    Err(error) => return Poll::Ready(Some(Err(error))),
+                let lane = self.lane.as_ref().filter(|_| self.reading.is_none());
+                let bytes = match lane.and_then(|lane| lane.take(&self.blob, rest)) {
+                    Some(bytes) => bytes,
+                    None => match ready!(poll_chunk(&self.blob, rest, &mut self.reading, context)) {
+                        Ok(bytes) => bytes,
+                        Err(error) => return Poll::Ready(Some(Err(error))),
+                    },
                 };
                 rest.start += bytes.len() as u64;
                 bytes
@@ -78,6 +85,15 @@ impl FileBody {
     fn finish(&mut self, result: Result<(), &io::Error>) {
         if let Some(done) = self.done.take() {
             done(result);
+        }
+    }
+}
+
+impl Drop for FileBody {
+    fn drop(&mut self) {
+        // What the connection could not send itself nobody else hears of.
+        if let Some(error) = self.lane.as_ref().and_then(Lane::failure) {
+            self.finish(Err(&error));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod body;
 mod conditions;
+mod lane;
 mod multipart;
 mod name;
 mod range;
@@ -9,6 +10,7 @@ mod respond;
 mod router;
 
 pub use conditions::{Conditions, Precondition};
+pub use lane::{Lane, LaneStream};
 pub use name::{NameError, file_name};
 pub use range::{ByteRanges, RangeError};
 pub use router::files_router;

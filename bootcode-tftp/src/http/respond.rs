@@ -11,17 +11,19 @@ use bootcode_core::files::Blob;
 use super::{
     body::{Done, FileBody, Piece},
     conditions::{Conditions, Precondition, http_date, quoted},
+    lane::Lane,
     multipart::Boundary,
     range::ByteRanges,
 };
 
 /// Answers GET or HEAD with `blob`: 200, 206, 304, 412 or 416. `done` is told when the last byte of the file was handed over, or
-/// that reading failed; a HEAD, a 304 and a range that stops short of the end tell nothing.
+/// that reading failed; a HEAD, a 304 and a range that stops short of the end tell nothing. With the connection's `lane` it sends the file itself.
 pub(crate) fn respond(
     method: &Method,
     headers: &HeaderMap,
     blob: Blob,
     content_type: HeaderValue,
+    lane: Option<Lane>,
     done: Option<Done>,
 ) -> Response<Body> {
     let conditions = Conditions::of(headers);
@@ -68,7 +70,7 @@ pub(crate) fn respond(
     };
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     let has_end = pieces.iter().any(|piece| matches!(piece, Piece::File(range) if range.end == blob.len));
-    let body = FileBody::new(blob, pieces, done.filter(|_| has_end));
+    let body = FileBody::new(blob, lane, pieces, done.filter(|_| has_end));
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     if method != Method::HEAD {
         *response.body_mut() = Body::new(body);

@@ -18,6 +18,7 @@ use bootcode_core::{
 };
 
 use super::{
+    lane::Lane,
     name::file_name,
     respond::{on_end, respond, text},
 };
@@ -26,7 +27,8 @@ use crate::limits;
 /// Serves every file of `source` under its name: `/osie/vmlinuz-x86_64` is the file `osie/vmlinuz-x86_64`.
 ///
 /// It answers whatever no other route does (it is a fallback), so merge it into a router that has no fallback of its own, and serve
-/// that with `into_make_service_with_connect_info::<SocketAddr>()`: what a machine may have depends on its address. OSIE's kernel and
+/// that with `into_make_service_with_connect_info::<SocketAddr>()`: what a machine may have depends on its address. Where requests have the
+/// [`Lane`] of their connection, large files go by `sendfile`. OSIE's kernel and
 /// initramfs are recorded when their last byte was handed to the connection, refusals and missing files when they are answered.
 pub fn files_router(
     source: Arc<dyn FileSource>,
@@ -89,7 +91,8 @@ async fn serve(State(files): State<Files>, request: Request) -> Response<Body> {
             files.refused(peer, &name, Reason::ReadFailed);
         }
     });
-    respond(method, headers, blob, content_type, Some(done))
+    let lane = request.extensions().get::<Lane>().cloned();
+    respond(method, headers, blob, content_type, lane, Some(done))
 }
 
 impl Files {

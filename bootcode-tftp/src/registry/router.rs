@@ -10,7 +10,7 @@ use axum::{
 use bootcode_core::files::Blob;
 
 use super::{Layout, LayoutError, Reference, RegistryError, Route};
-use crate::http::respond;
+use crate::http::{Lane, respond};
 
 /// `/v2/`: version, `_catalog`, `tags/list`, manifests by tag and digest, blobs with ranges. It only gives; every push is answered
 /// with `UNSUPPORTED`; [`push_router`](super::push_router) takes them.
@@ -122,14 +122,15 @@ pub(super) async fn answer(
                 HeaderValue::from_str(&manifest.media_type).map_err(|_| RegistryError::Broken)?;
             let digest = manifest.digest.to_string();
             let blob = Blob::memory(manifest.bytes, digest.clone());
-            Ok(with_digest(respond(method, headers, blob, content_type, None), &digest))
+            Ok(with_digest(respond(method, headers, blob, content_type, None, None), &digest))
         }
         Route::Blob { name, digest } => {
             known(layout, &name, repositories).await?;
             let blob = layout.blob(&digest).await.map_err(broken)?;
             let blob = blob.ok_or_else(|| RegistryError::BlobUnknown { digest: digest.to_string() })?;
             let content_type = HeaderValue::from_static("application/octet-stream");
-            Ok(with_digest(respond(method, headers, blob, content_type, None), digest.as_str()))
+            let lane = request.extensions.get::<Lane>().cloned();
+            Ok(with_digest(respond(method, headers, blob, content_type, lane, None), digest.as_str()))
         }
         Route::Uploads { .. } | Route::Upload { .. } => Err(RegistryError::Unsupported),
     }

@@ -1,0 +1,238 @@
+//! Files that the connection sends itself: over hyper, as an embedder would serve them.
+#![cfg(feature = "http")]
+#![allow(clippy::unwrap_used)] // outside of #[test] functions; a test may fail
+
+mod common;
+
+use std::{
+    fs::File,
+    io,
+    net::SocketAddr,
+    os::unix::fs::FileExt as _,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{Router, body::Body, extract::ConnectInfo, middleware, response::Response};
+use bootcode_core::{
+    clock::SystemClock,
+    files::{Chain, Dir},
+    timeline::{BootEventKind, Reason},
+};
+use bootcode_tftp::http::{Lane, LaneStream, files_router};
+use common::{Timeline, content};
+use futures_util::{StreamExt as _, stream};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use tower::ServiceExt as _;
+
+/// More than the sockets of both sides hold.
+const LEN: usize = 24 << 20;
+
+struct Bed {
+    address: SocketAddr,
+    timeline: Timeline,
+    directory: tempfile::TempDir,
+    lanes: Arc<Mutex<Vec<Lane>>>,
+}
+
+/// One file, `osie/vmlinuz-x86_64`; `layers` may stand between it and the connection.
+async fn bed(layers: impl FnOnce(Router) -> Router) -> Bed {
+    // A real file system: not every one can tell what is in the kernel's memory.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    std::fs::write(directory.path().join("vmlinuz-x86_64"), content(LEN)).unwrap();
+    let chain = Chain::new().with_prefix("osie", Arc::new(Dir::new(directory.path()).unwrap()));
+    let timeline = Timeline::default();
+    let router = layers(files_router(Arc::new(chain), Arc::new(timeline.clone()), Arc::new(SystemClock)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let lanes = Arc::new(Mutex::new(Vec::new()));
+    let known = Arc::clone(&lanes);
+    tokio::spawn(async move {
+        while let Ok((stream, peer)) = listener.accept().await {
+            let stream = LaneStream::new(stream);
+            let (lane, router) = (stream.lane(), router.clone());
+            known.lock().unwrap().push(lane.clone());
+            let service =
+                hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+                    let mut request = request.map(Body::new);
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    request.extensions_mut().insert(lane.clone());
+                    router.clone().oneshot(request)
+                });
+            let connection =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(connection);
+        }
+    });
+    Bed { address, timeline, directory, lanes }
+}
+
+impl Bed {
+    fn sent(&self) -> u64 {
+        self.lanes.lock().unwrap().iter().map(Lane::sent).sum()
+    }
+
+    fn file(&self) -> File {
+        let path = self.directory.path().join("vmlinuz-x86_64");
+        File::options().write(true).open(path).unwrap()
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+fn request(method: &str, headers: &str) -> String {
+    format!("{method} /osie/vmlinuz-x86_64 HTTP/1.1\r\nHost: x\r\n{headers}\r\n")
+}
+
+/// The head of an answer, and how long its body is said to be.
+async fn head(stream: &mut TcpStream) -> io::Result<(String, usize)> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let len = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+    Ok((head, len))
+}
+
+/// What comes of a body before it ends or breaks off.
+async fn rest(stream: &mut TcpStream, len: usize) -> Vec<u8> {
+    let mut body = vec![0; len];
+    let mut got = 0;
+    while got < len {
+        match stream.read(&mut body[got..]).await {
+            Ok(0) | Err(_) => break,
+            Ok(read) => got += read,
+        }
+    }
+    body.truncate(got);
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_connection_sends_files_and_ranges_itself_and_they_are_what_was_asked_for() {
+    let bed = bed(|router| router).await;
+    let mut stream = bed.connect().await;
+    let all = content(LEN);
+    // All asked for at once: what is owed for one never goes into the answer to another.
+    let (from, to) = (1_000_001, 9_000_000);
+    let asked = [
+        request("GET", ""),
+        request("HEAD", ""),
+        request("GET", &format!("Range: bytes={from}-{}\r\n", to - 1)),
+        request("GET", "Range: bytes=5-9\r\n"),
+        request("GET", "Range: bytes=0-2999999,8000000-11999999\r\n"),
+        request("GET", ""),
+    ];
+    stream.write_all(asked.concat().as_bytes()).await.unwrap();
+    let whole = async |stream: &mut TcpStream| {
+        let (_, len) = head(stream).await.unwrap();
+        assert_eq!(len, LEN);
+        assert!(rest(stream, len).await == all, "another file");
+    };
+    whole(&mut stream).await;
+    assert_eq!(head(&mut stream).await.unwrap().1, LEN);
+    let (text, len) = head(&mut stream).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 206 ") && len == to - from, "{text}");
+    assert!(rest(&mut stream, len).await == all[from..to], "another range");
+    let (_, len) = head(&mut stream).await.unwrap();
+    assert_eq!(rest(&mut stream, len).await, all[5..10]);
+    let (_, len) = head(&mut stream).await.unwrap();
+    let body = rest(&mut stream, len).await;
+    let has = |range: &[u8]| body.windows(range.len()).any(|window| window == range);
+    assert!(body.len() == len && has(&all[..3_000_000]) && has(&all[8_000_000..12_000_000]), "other ranges");
+    whole(&mut stream).await;
+    let by_itself = bed.sent();
+    assert!(by_itself > 2 * LEN as u64, "only {by_itself} bytes went by sendfile");
+    bed.timeline.of_len(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_is_slow_gets_the_whole_file() {
+    let bed = bed(|router| router).await;
+    let mut stream = bed.connect().await;
+    stream.write_all(request("GET", "").as_bytes()).await.unwrap();
+    let (_, len) = head(&mut stream).await.unwrap();
+    let mut body = Vec::new();
+    while body.len() < len {
+        body.extend(rest(&mut stream, (len - body.len()).min(1 << 20)).await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(body == content(LEN), "another file");
+    assert!(bed.sent() > LEN as u64 / 2);
+}
+
+/// A file that is changed when some of it has come: no answer that looks whole, and the reason.
+async fn breaks_off(change: impl FnOnce(&File)) {
+    let bed = bed(|router| router).await;
+    let mut stream = bed.connect().await;
+    stream.write_all(request("GET", "").as_bytes()).await.unwrap();
+    let (_, len) = head(&mut stream).await.unwrap();
+    let mut body = rest(&mut stream, 1 << 20).await;
+    assert!(bed.sent() > 0, "nothing goes by sendfile");
+    change(&bed.file());
+    body.extend(rest(&mut stream, len - body.len()).await);
+    assert!(body.len() < len, "a file that changed came whole");
+    let failed =
+        BootEventKind::Refused { file: "osie/vmlinuz-x86_64".to_owned(), reason: Reason::ReadFailed };
+    assert_eq!(bed.timeline.of_len(1).await, [failed]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_shrinks_breaks_off() {
+    breaks_off(|file| file.set_len(2 << 20).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_written_again_breaks_off() {
+    breaks_off(|file| file.write_all_at(b"other", LEN as u64 - 100).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_may_hold_and_cut_what_passes_through_them() {
+    let bed = bed(|router| {
+        router.layer(middleware::map_response(|response: Response| async {
+            response.map(|body| {
+                let cut = body.into_data_stream().flat_map(|bytes| {
+                    let bytes = bytes.unwrap();
+                    let starts: Vec<usize> = (0..bytes.len()).step_by(300_000).collect();
+                    stream::iter(starts).then(move |start| {
+                        let part = bytes.slice(start..bytes.len().min(start + 300_000));
+                        async move {
+                            tokio::time::sleep(Duration::from_millis(1)).await;
+                            Ok::<_, io::Error>(part)
+                        }
+                    })
+                });
+                Body::from_stream(cut)
+            })
+        }))
+    })
+    .await;
+    let mut stream = bed.connect().await;
+    stream.write_all(request("GET", "").as_bytes()).await.unwrap();
+    let (_, len) = head(&mut stream).await.unwrap();
+    assert!(rest(&mut stream, len).await == content(LEN), "another file");
+    assert!(bed.sent() > LEN as u64 / 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_layer_has_copied_is_never_sent() {
+    let bed = bed(|router| {
+        router.layer(middleware::map_response(|response: Response| async {
+            let (head, body) = response.into_parts();
+            let copied = axum::body::to_bytes(body, LEN).await.unwrap();
+            Response::from_parts(head, Body::from(copied.to_vec()))
+        }))
+    })
+    .await;
+    let mut stream = bed.connect().await;
+    stream.write_all(request("GET", "").as_bytes()).await.unwrap();
+    assert!(head(&mut stream).await.is_err(), "an answer without a file was sent");
+}
