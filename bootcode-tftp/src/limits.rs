@@ -50,6 +50,25 @@ pub const HTTP_RANGES: usize = 64;
 #[cfg(feature = "http")]
 pub const HTTP_PATH_BYTES: usize = 3 * bootcode_core::limits::FILE_NAME_BYTES;
 
+/// From how many bytes on a download is large: kernels, initramfses and boot programs are smaller.
+#[cfg(feature = "http")]
+pub const LARGE_BYTES: u64 = 256 << 20;
+/// Large downloads at once: about 50 MB/s each of a 25 Gb/s link; more at once would all be slower, and none earlier.
+#[cfg(feature = "http")]
+pub const LARGE_DOWNLOADS: usize = 64;
+/// Bytes that a large download gets now and then while it waits: some, and so few that a thousand that wait are 1 Mb/s.
+#[cfg(feature = "http")]
+pub const SIP_BYTES: u64 = 256;
+/// How often it gets them: EDK2's HTTP gives up after 5 s without a byte by default, others later.
+#[cfg(feature = "http")]
+pub const SIP_EVERY: Duration = Duration::from_secs(2);
+/// Bytes that go at once where large downloads have a rate: 10 ms of it, but not so few that disk and packets are used badly, nor so many
+/// that 64 downloads at 1 Mb/s wait longer than firmware does.
+#[cfg(feature = "http")]
+pub const PACE_QUANTUM_BYTES: std::ops::RangeInclusive<u64> = 8 << 10..=1 << 20;
+/// How late a grant may be used without being lost: what timers and busy hosts are late.
+#[cfg(feature = "http")]
+pub const PACE_BURST: Duration = Duration::from_millis(50);
 /// Bytes of `index.json` and of a manifest, the bound that the distribution specification asks registries for.
 #[cfg(feature = "registry")]
 pub const MANIFEST_BYTES: u64 = 4 << 20;

@@ -46,8 +46,12 @@ async fn bed() -> Bed {
         .with_prefix("files", Arc::new(files))
         .with_prefix("ipxe/script", Arc::new(Refusing));
     let timeline = Timeline::default();
-    let router =
-        bootcode_tftp::http::files_router(Arc::new(chain), Arc::new(timeline.clone()), Arc::new(SystemClock));
+    let router = bootcode_tftp::http::files_router(
+        Arc::new(chain),
+        Arc::new(timeline.clone()),
+        Arc::new(SystemClock),
+        bootcode_tftp::http::Downloads::default(),
+    );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();

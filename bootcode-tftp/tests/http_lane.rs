@@ -46,7 +46,12 @@ async fn bed(layers: impl FnOnce(Router) -> Router) -> Bed {
     std::fs::write(directory.path().join("vmlinuz-x86_64"), content(LEN)).unwrap();
     let chain = Chain::new().with_prefix("osie", Arc::new(Dir::new(directory.path()).unwrap()));
     let timeline = Timeline::default();
-    let router = layers(files_router(Arc::new(chain), Arc::new(timeline.clone()), Arc::new(SystemClock)));
+    let router = layers(files_router(
+        Arc::new(chain),
+        Arc::new(timeline.clone()),
+        Arc::new(SystemClock),
+        bootcode_tftp::http::Downloads::default(),
+    ));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let lanes = Arc::new(Mutex::new(Vec::new()));

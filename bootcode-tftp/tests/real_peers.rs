@@ -9,6 +9,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use bootcode_core::{clock::SystemClock, files::Dir, timeline::BootEventKind};
 use bootcode_tftp::TftpServer;
+use bootcode_tftp::http::Downloads;
 use common::{Timeline, content, peers::client};
 use tokio_util::sync::CancellationToken;
 
@@ -170,8 +171,12 @@ async fn netascii_has_the_line_ends_of_rfc_764_on_the_wire_and_ours_at_the_clien
 async fn curl_and_wget_fetch_by_http_resume_and_revalidate() {
     let bed = bed().await;
     let source = Arc::new(Dir::new(bed.served.path()).unwrap());
-    let router =
-        bootcode_tftp::http::files_router(source, Arc::new(bed.timeline.clone()), Arc::new(SystemClock));
+    let router = bootcode_tftp::http::files_router(
+        source,
+        Arc::new(bed.timeline.clone()),
+        Arc::new(SystemClock),
+        Downloads::default(),
+    );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/file", listener.local_addr().unwrap());
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -204,7 +209,7 @@ async fn skopeo_copies_an_image_and_lists_its_tags() {
     let layout = bootcode_tftp::registry::Layout::open(served.path()).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let name = format!("docker://{}/disk-wipe", listener.local_addr().unwrap());
-    let router = bootcode_tftp::registry::registry_router(layout);
+    let router = bootcode_tftp::registry::registry_router(layout, Downloads::default());
     tokio::spawn(async move { axum::serve(listener, router).await });
     let source = format!("{name}:v3");
     let copy = ["copy", "--insecure-policy", "--src-tls-verify=false", &source, "dir:out"];

@@ -6,6 +6,7 @@ mod common;
 
 use axum::http::StatusCode;
 use bootcode_core::image::ImageIndex as _;
+use bootcode_tftp::http::Downloads;
 use bootcode_tftp::registry::{Digest, Layout, LayoutError, registry_router};
 use common::{
     layout::{MANIFEST, image, index},
@@ -19,7 +20,7 @@ async fn an_image_is_pulled_by_tag_then_manifest_then_blobs() {
     let layer = vec![7; 3_000_000];
     let wipe = image(directory.path(), "disk-wipe:v3", &layer);
     index(directory.path(), std::slice::from_ref(&wipe));
-    let router = registry_router(Layout::open(directory.path()).unwrap());
+    let router = registry_router(Layout::open(directory.path()).unwrap(), Downloads::default());
 
     let version = ask(&router, "GET", "/v2/", &[]).await;
     assert_eq!(
@@ -60,7 +61,7 @@ async fn lists_are_sorted_and_come_in_pages() {
         .map(|name| image(directory.path(), name, name.as_bytes()))
         .collect();
     index(directory.path(), &images);
-    let router = registry_router(Layout::open(directory.path()).unwrap());
+    let router = registry_router(Layout::open(directory.path()).unwrap(), Downloads::default());
     for (path, body, link) in [
         ("/v2/b/tags/list", json!({"name": "b", "tags": ["v1", "v2", "v3"]}), ""),
         (
@@ -82,7 +83,7 @@ async fn errors_are_those_of_the_specification() {
     let directory = tempfile::tempdir().unwrap();
     let wipe = image(directory.path(), "disk-wipe:v3", b"layer");
     index(directory.path(), &[wipe]);
-    let router = registry_router(Layout::open(directory.path()).unwrap());
+    let router = registry_router(Layout::open(directory.path()).unwrap(), Downloads::default());
     let none = Digest::of(b"nothing has this digest");
     for (method, path, status, code) in [
         ("GET", "/v2/none/tags/list".to_owned(), 404, "NAME_UNKNOWN"),
@@ -108,7 +109,7 @@ async fn what_is_not_what_its_digest_says_is_never_given_out() {
     let directory = tempfile::tempdir().unwrap();
     let wipe = image(directory.path(), "disk-wipe:v3", b"layer");
     index(directory.path(), std::slice::from_ref(&wipe));
-    let router = registry_router(Layout::open(directory.path()).unwrap());
+    let router = registry_router(Layout::open(directory.path()).unwrap(), Downloads::default());
     let layer = Digest::of(b"layer");
     let path = format!("/v2/disk-wipe/blobs/{layer}");
     assert_eq!(ask(&router, "GET", &path, &[]).await.body, b"layer");

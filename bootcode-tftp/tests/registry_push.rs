@@ -7,6 +7,7 @@ mod common;
 use std::{io, path::Path, sync::Arc};
 
 use axum::{Router, body::Body};
+use bootcode_tftp::http::Downloads;
 use bootcode_tftp::registry::{Digest, Layout, Writer, push_router, registry_router};
 use bytes::Bytes;
 use common::{
@@ -26,7 +27,10 @@ struct Bed {
 
 fn open(directory: &Path) -> (Router, Router) {
     let layout = Layout::create(directory).unwrap();
-    (push_router(Arc::new(Writer::open(layout.clone()).unwrap())), registry_router(layout))
+    (
+        push_router(Arc::new(Writer::open(layout.clone()).unwrap())),
+        registry_router(layout, Downloads::default()),
+    )
 }
 
 fn bed() -> Bed {

@@ -80,7 +80,7 @@ impl Cache {
             .with_no_client_auth();
         let upstream = Upstream::new(upstream, tls).unwrap();
         let through = Arc::new(PullThrough::new(upstream, Arc::clone(&writer), fresh, max_bytes));
-        let router = pull_through_router(Arc::clone(&through));
+        let router = pull_through_router(Arc::clone(&through), bootcode_tftp::http::Downloads::default());
         Self { directory, writer, through, router }
     }
 
@@ -106,7 +106,11 @@ fn upstream(directory: &Path, layer: &[u8]) -> (Router, String, Digest) {
     let descriptor = image(directory, "tools/tool:v1", layer);
     let digest = text(&descriptor["digest"]);
     index(directory, &[descriptor]);
-    (registry_router(Layout::open(directory).unwrap()), digest, Digest::of(layer))
+    (
+        registry_router(Layout::open(directory).unwrap(), bootcode_tftp::http::Downloads::default()),
+        digest,
+        Digest::of(layer),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

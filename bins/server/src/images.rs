@@ -18,9 +18,12 @@ use bootcode_core::{
     files::FileSource,
     image::{ImageError, ImageIndex},
 };
-use bootcode_tftp::registry::{
-    Layout, OsImages, PullThrough, Upstream, UpstreamIndex, Writer, pull_through_router, push_router,
-    registry_router,
+use bootcode_tftp::{
+    http::Downloads,
+    registry::{
+        Layout, OsImages, PullThrough, Upstream, UpstreamIndex, Writer, pull_through_router, push_router,
+        registry_router,
+    },
 };
 
 use tokio_util::sync::CancellationToken;
@@ -133,10 +136,10 @@ impl Images {
     }
 
     /// Pull, for machines.
-    pub(crate) fn machines(&self) -> Router {
+    pub(crate) fn machines(&self, downloads: Downloads) -> Router {
         match (&self.through, &self.layout) {
-            (Some(through), _) => pull_through_router(Arc::clone(through)),
-            (None, Some(layout)) => registry_router(layout.clone()),
+            (Some(through), _) => pull_through_router(Arc::clone(through), downloads),
+            (None, Some(layout)) => registry_router(layout.clone(), downloads),
             (None, None) => Router::new(),
         }
     }
@@ -146,7 +149,7 @@ impl Images {
     pub(crate) fn operators(self, site: &Site) -> Router {
         let router = match (self.writer, self.layout) {
             (Some(writer), _) => push_router(writer),
-            (None, Some(layout)) => registry_router(layout),
+            (None, Some(layout)) => registry_router(layout, Downloads::unbounded()),
             (None, None) => return Router::new(),
         };
         let urls = site.addresses.iter().map(|address| format!("http://{address}:{}", site.http_port));

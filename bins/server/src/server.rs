@@ -17,7 +17,7 @@ use bootcode_core::{
 };
 use bootcode_dhcp::{DhcpConfig, DhcpServer, Sources};
 use bootcode_metadata::{MetadataMetrics, MetadataParts};
-use bootcode_tftp::tftp::TftpServer;
+use bootcode_tftp::{http::Downloads, tftp::TftpServer};
 use ipnet::IpNet;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -201,23 +201,26 @@ impl Server {
         images.own(&config);
         let fetch_images = images.fetch(cancel.clone());
         let tend_images = images.tend(cancel.clone());
+        let downloads = Downloads::new(config.http.large_downloads.limits());
         let metadata = metadata(&control, &files, &site, &config.http.trusted_proxies);
         let counted = metadata.metrics.clone();
         let machine_routes = http::health()
             .merge(worker::router(Arc::clone(&control.engine) as _))
             .merge(worker::inventory_router(Arc::new(inventories)))
             .merge(bootcode_metadata::router(metadata))
-            .merge(images.machines())
+            .merge(images.machines(downloads.clone()))
             .merge(bootcode_tftp::http::files_router(
                 Arc::clone(&files.http),
                 Arc::clone(&control.recorder) as _,
                 Arc::clone(&control.clock),
+                downloads.clone(),
             ));
         let mut registry = metrics::registry();
         dhcp.metrics().register(&mut registry);
         registry.register_collector(Box::new(lost));
         tftp.metrics().register(&mut registry);
         counted.register(&mut registry);
+        downloads.metrics().register(&mut registry);
         let operator_routes = http::health()
             .merge(metrics::router(registry))
             .merge(images.operators(&site))

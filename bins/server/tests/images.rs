@@ -179,7 +179,7 @@ fn a_machine_pulls_through_the_server_what_another_registry_has() {
         let url = format!("http://{}", listener.local_addr().unwrap());
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            axum::serve(listener, registry_router(layout)).await
+            axum::serve(listener, registry_router(layout, bootcode_tftp::http::Downloads::default())).await
         });
         let place = Place::complete("");
         let upstream = format!("registry.upstream={url}");

@@ -73,6 +73,13 @@ fn faults_of_the_configuration_have_their_place_and_a_remedy() {
             &["sources: ", "nope"],
         ),
         (
+            "no turn for anybody",
+            "interfaces: [lo]\nhttp: {largeDownloads: {parallel: 0}}\n",
+            &["--check"],
+            78,
+            &["http.largeDownloads.parallel", "as in 64"],
+        ),
+        (
             "what is not built",
             "interfaces: [lo]\nsyslog: {listen: '0.0.0.0:514'}\n",
             &[],

@@ -41,6 +41,7 @@ pub(super) struct FileBody {
     lane: Option<Lane>,
     pieces: VecDeque<Piece>,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
+    at_most: u64,
     done: Option<Done>,
 }
 
@@ -50,7 +51,12 @@ pub(super) type Done = Box<dyn FnOnce(Result<(), &io::Error>) + Send>;
 impl FileBody {
     pub(super) fn new(blob: Blob, lane: Option<Lane>, pieces: Vec<Piece>, done: Option<Done>) -> Self {
         let pieces = pieces.into_iter().filter(|piece| piece.len() > 0).collect();
-        Self { blob, lane, pieces, reading: None, done }
+        Self { blob, lane, pieces, reading: None, at_most: u64::MAX, done }
+    }
+
+    /// Bounds the bytes of the file that come at once.
+    pub(super) const fn at_most(&mut self, bytes: u64) {
+        self.at_most = bytes;
     }
 
     /// Bytes that are still to come.
@@ -64,10 +70,11 @@ impl FileBody {
         let bytes = match piece {
             Piece::Text(text) => std::mem::take(text),
             Piece::File(rest) => {
+                let next = rest.start..rest.end.min(rest.start.saturating_add(self.at_most));
                 let lane = self.lane.as_ref().filter(|_| self.reading.is_none());
-                let bytes = match lane.and_then(|lane| lane.take(&self.blob, rest)) {
+                let bytes = match lane.and_then(|lane| lane.take(&self.blob, &next)) {
                     Some(bytes) => bytes,
-                    None => match ready!(poll_chunk(&self.blob, rest, &mut self.reading, context)) {
+                    None => match ready!(poll_chunk(&self.blob, &next, &mut self.reading, context)) {
                         Ok(bytes) => bytes,
                         Err(error) => return Poll::Ready(Some(Err(error))),
                     },
@@ -82,6 +89,15 @@ impl FileBody {
         Poll::Ready(Some(Ok(bytes)))
     }
 
+    /// Whether the connection could not send itself what it was to, of which nobody else hears; said once.
+    pub(super) fn failed_in_lane(&mut self) -> bool {
+        let failure = self.lane.as_ref().and_then(Lane::failure);
+        if let Some(error) = &failure {
+            self.finish(Err(error));
+        }
+        failure.is_some()
+    }
+
     fn finish(&mut self, result: Result<(), &io::Error>) {
         if let Some(done) = self.done.take() {
             done(result);
@@ -91,10 +107,7 @@ impl FileBody {
 
 impl Drop for FileBody {
     fn drop(&mut self) {
-        // What the connection could not send itself nobody else hears of.
-        if let Some(error) = self.lane.as_ref().and_then(Lane::failure) {
-            self.finish(Err(&error));
-        }
+        self.failed_in_lane();
     }
 }
 

@@ -11,7 +11,9 @@ use bootcode_core::files::Blob;
 use super::{
     body::{Done, FileBody, Piece},
     conditions::{Conditions, Precondition, http_date, quoted},
+    download::Download,
     lane::Lane,
+    metrics::End,
     multipart::Boundary,
     range::ByteRanges,
 };
@@ -25,6 +27,7 @@ pub(crate) fn respond(
     content_type: HeaderValue,
     lane: Option<Lane>,
     done: Option<Done>,
+    download: Download,
 ) -> Response<Body> {
     let conditions = Conditions::of(headers);
     let mut response = Response::new(Body::empty());
@@ -37,10 +40,12 @@ pub(crate) fn respond(
         Precondition::Holds => {}
         Precondition::NotModified => {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
+            download.ended(End::NotModified);
             return response;
         }
         Precondition::Failed => {
             *response.status_mut() = StatusCode::PRECONDITION_FAILED;
+            download.ended(End::PreconditionFailed);
             return with_text(response, "the file is another version than the condition names\n".to_owned());
         }
     }
@@ -64,6 +69,7 @@ pub(crate) fn respond(
         }
         Err(error) => {
             *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+            download.ended(End::RangeNotSatisfiable);
             set(&mut response, header::CONTENT_RANGE, &format!("bytes */{}", blob.len));
             return with_text(response, format!("{error}\n"));
         }
@@ -72,8 +78,11 @@ pub(crate) fn respond(
     let has_end = pieces.iter().any(|piece| matches!(piece, Piece::File(range) if range.end == blob.len));
     let body = FileBody::new(blob, lane, pieces, done.filter(|_| has_end));
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    if method != Method::HEAD {
-        *response.body_mut() = Body::new(body);
+    if method == Method::HEAD {
+        download.ended(End::Probed);
+    } else {
+        let end = if response.status() == StatusCode::PARTIAL_CONTENT { End::Partial } else { End::Finished };
+        *response.body_mut() = Body::new(download.send(body, end));
     }
     response
 }

@@ -18,7 +18,10 @@ use bootcode_core::{
 };
 
 use super::{
+    download::Download,
+    downloads::Downloads,
     lane::Lane,
+    metrics::{End, Kind},
     name::file_name,
     respond::{on_end, respond, text},
 };
@@ -30,12 +33,14 @@ use crate::limits;
 /// that with `into_make_service_with_connect_info::<SocketAddr>()`: what a machine may have depends on its address. Where requests have the
 /// [`Lane`] of their connection, large files go by `sendfile`. OSIE's kernel and
 /// initramfs are recorded when their last byte was handed to the connection, refusals and missing files when they are answered.
+/// `downloads` counts all of it, and says when large files go.
 pub fn files_router(
     source: Arc<dyn FileSource>,
     recorder: Arc<dyn BootRecorder>,
     clock: Arc<dyn Clock>,
+    downloads: Downloads,
 ) -> Router {
-    Router::new().fallback(serve).with_state(Files { source, recorder, clock })
+    Router::new().fallback(serve).with_state(Files { source, recorder, clock, downloads })
 }
 
 #[derive(Clone)]
@@ -43,11 +48,14 @@ struct Files {
     source: Arc<dyn FileSource>,
     recorder: Arc<dyn BootRecorder>,
     clock: Arc<dyn Clock>,
+    downloads: Downloads,
 }
 
 async fn serve(State(files): State<Files>, request: Request) -> Response<Body> {
     let (method, headers) = (request.method(), request.headers());
+    let download = files.downloads.request(Kind::of(request.uri().path().trim_start_matches('/')));
     if method != Method::GET && method != Method::HEAD {
+        download.ended(End::Refused(Reason::Unsupported));
         let mut response =
             text(StatusCode::METHOD_NOT_ALLOWED, "files are only given: GET or HEAD\n".to_owned());
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -65,21 +73,26 @@ async fn serve(State(files): State<Files>, request: Request) -> Response<Body> {
     let peer = peer.ip().to_canonical();
     let name = match file_name(request.uri().path()) {
         Ok(name) => name,
-        Err(error) => return text(StatusCode::BAD_REQUEST, format!("{error}\n")),
+        Err(error) => {
+            download.ended(End::Refused(Reason::IllegalRequest));
+            return text(StatusCode::BAD_REQUEST, format!("{error}\n"));
+        }
     };
     let asked = FileRequest { name: name.clone(), peer };
     let blob = match tokio::time::timeout(limits::OPEN, files.source.open(&asked)).await {
         Ok(Ok(Some(blob))) => blob,
         Ok(Ok(None)) => {
+            download.ended(End::Refused(Reason::NotFound));
             files.refused(peer, &name, Reason::NotFound);
             return text(StatusCode::NOT_FOUND, format!("there is no file {name}\n"));
         }
         Ok(Err(FileError::Refused { reason, .. })) => {
+            download.ended(End::Refused(reason));
             files.refused(peer, &name, reason);
             return text(StatusCode::FORBIDDEN, format!("{reason}\n"));
         }
-        Ok(Err(error)) => return files.failed(peer, &name, &error),
-        Err(late) => return files.failed(peer, &name, &late),
+        Ok(Err(error)) => return files.failed(peer, &name, &error, download),
+        Err(late) => return files.failed(peer, &name, &late, download),
     };
     let len = blob.len;
     let content_type = HeaderValue::from_static(content_type(name.as_str()));
@@ -92,7 +105,7 @@ async fn serve(State(files): State<Files>, request: Request) -> Response<Body> {
         }
     });
     let lane = request.extensions().get::<Lane>().cloned();
-    respond(method, headers, blob, content_type, lane, Some(done))
+    respond(method, headers, blob, content_type, lane, Some(done), download)
 }
 
 impl Files {
@@ -101,7 +114,14 @@ impl Files {
         self.record(peer, BootEventKind::Refused { file: name.to_string(), reason });
     }
 
-    fn failed(&self, peer: IpAddr, name: &FileName, error: &dyn std::error::Error) -> Response<Body> {
+    fn failed(
+        &self,
+        peer: IpAddr,
+        name: &FileName,
+        error: &dyn std::error::Error,
+        download: Download,
+    ) -> Response<Body> {
+        download.ended(End::Refused(Reason::ReadFailed));
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         tracing::error!(%peer, file = %name, %error, cause, "a file for HTTP cannot be opened");
         self.record(peer, BootEventKind::Refused { file: name.to_string(), reason: Reason::ReadFailed });

@@ -17,7 +17,7 @@ use super::{
     router::{Repositories, answer, broken, finished, route},
     upload::{Upload, Writing},
 };
-use crate::limits;
+use crate::{http::Downloads, limits};
 
 /// The header that says how many bytes a removed name freed.
 pub const FREED: &str = "bootcode-freed";
@@ -34,15 +34,23 @@ pub fn push_router(writer: Arc<Writer>) -> Router {
         .route("/v2", any(serve))
         .route("/v2/", any(serve))
         .route("/v2/{*rest}", any(serve))
-        .with_state(writer)
+        .with_state((writer, Downloads::unbounded()))
 }
 
-async fn serve(State(writer): State<Arc<Writer>>, request: Request) -> Response<Body> {
+async fn serve(
+    State((writer, downloads)): State<(Arc<Writer>, Downloads)>,
+    request: Request,
+) -> Response<Body> {
     let (head, body) = request.into_parts();
-    finished(head.uri.path(), push(&writer, &head, body).await)
+    finished(head.uri.path(), push(&writer, &downloads, &head, body).await)
 }
 
-async fn push(writer: &Arc<Writer>, head: &Parts, body: Body) -> Result<Response<Body>, RegistryError> {
+async fn push(
+    writer: &Arc<Writer>,
+    downloads: &Downloads,
+    head: &Parts,
+    body: Body,
+) -> Result<Response<Body>, RegistryError> {
     match (&head.method, route(&head.uri)?) {
         (&Method::POST, Route::Uploads { name }) => begin(writer, &name, head, body).await,
         (method, Route::Upload { name, id }) => match *method {
@@ -83,9 +91,9 @@ async fn push(writer: &Arc<Writer>, head: &Parts, body: Body) -> Result<Response
         (_, Route::Blob { digest, .. } | Route::Manifest { reference: Reference::Digest(digest), .. }) => {
             // Who finds it here does not push it again.
             writer.wanted.mark(&digest, SystemTime::now());
-            answer(writer.layout(), head, Repositories::Any).await
+            answer(writer.layout(), head, Repositories::Any, downloads).await
         }
-        _ => answer(writer.layout(), head, Repositories::Any).await,
+        _ => answer(writer.layout(), head, Repositories::Any, downloads).await,
     }
 }
 

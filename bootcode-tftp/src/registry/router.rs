@@ -7,34 +7,35 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, Response, Uri, header, request::Parts},
     routing::any,
 };
-use bootcode_core::files::Blob;
+use bootcode_core::{files::Blob, timeline::Reason};
 
 use super::{Layout, LayoutError, Reference, RegistryError, Route};
-use crate::http::{Lane, respond};
+use crate::http::{Downloads, End, Kind, Lane, respond};
 
 /// `/v2/`: version, `_catalog`, `tags/list`, manifests by tag and digest, blobs with ranges. It only gives; every push is answered
 /// with `UNSUPPORTED`; [`push_router`](super::push_router) takes them.
-pub fn registry_router(layout: Layout) -> Router {
+/// `downloads` counts manifests and blobs, and says when large blobs go.
+pub fn registry_router(layout: Layout, downloads: Downloads) -> Router {
     Router::new()
         .route("/v2", any(serve))
         .route("/v2/", any(serve))
         .route("/v2/{*rest}", any(serve))
-        .with_state(layout)
+        .with_state((layout, downloads))
 }
 
 /// As [`registry_router`], of a layout that is filled from an upstream registry as it is asked.
 #[cfg(feature = "upstream")]
-pub fn pull_through_router(through: std::sync::Arc<super::PullThrough>) -> Router {
+pub fn pull_through_router(through: std::sync::Arc<super::PullThrough>, downloads: Downloads) -> Router {
     Router::new()
         .route("/v2", any(serve_through))
         .route("/v2/", any(serve_through))
         .route("/v2/{*rest}", any(serve_through))
-        .with_state(through)
+        .with_state((through, downloads))
 }
 
 #[cfg(feature = "upstream")]
 async fn serve_through(
-    State(through): State<std::sync::Arc<super::PullThrough>>,
+    State((through, downloads)): State<(std::sync::Arc<super::PullThrough>, Downloads)>,
     request: Request,
 ) -> Response<Body> {
     let (request, _) = request.into_parts();
@@ -42,14 +43,45 @@ async fn serve_through(
         if request.method == Method::GET || request.method == Method::HEAD {
             through.provide(&route(&request.uri)?).await?;
         }
-        answer(through.layout(), &request, Repositories::Tagged).await
+        answer(through.layout(), &request, Repositories::Tagged, &downloads).await
     };
-    finished(request.uri.path(), given.await)
+    counted(&request.uri, given.await, &downloads)
 }
 
-async fn serve(State(layout): State<Layout>, request: Request) -> Response<Body> {
+async fn serve(State((layout, downloads)): State<(Layout, Downloads)>, request: Request) -> Response<Body> {
     let (request, _) = request.into_parts();
-    finished(request.uri.path(), answer(&layout, &request, Repositories::Tagged).await)
+    let result = answer(&layout, &request, Repositories::Tagged, &downloads).await;
+    counted(&request.uri, result, &downloads)
+}
+
+/// The answer; where it is an error it is counted, as what is sent counts itself.
+fn counted(
+    uri: &Uri,
+    result: Result<Response<Body>, RegistryError>,
+    downloads: &Downloads,
+) -> Response<Body> {
+    let kind = match route(uri) {
+        Ok(Route::Manifest { .. }) => Some(Kind::Manifest),
+        Ok(Route::Blob { .. }) => Some(Kind::Blob),
+        _ => None,
+    };
+    if let (Err(error), Some(kind)) = (&result, kind) {
+        downloads.request(kind).ended(End::Refused(reason(error)));
+    }
+    finished(uri.path(), result)
+}
+
+/// Of an error that asking for a manifest or a blob can have.
+const fn reason(error: &RegistryError) -> Reason {
+    match error {
+        RegistryError::NameUnknown { .. }
+        | RegistryError::ManifestUnknown { .. }
+        | RegistryError::BlobUnknown { .. } => Reason::NotFound,
+        RegistryError::Unsupported => Reason::Unsupported,
+        RegistryError::UpstreamBusy => Reason::TooMany,
+        RegistryError::Broken | RegistryError::Upstream { .. } => Reason::ReadFailed,
+        _ => Reason::IllegalRequest,
+    }
 }
 
 /// An answer, or the error of the specification, with what every answer has.
@@ -88,6 +120,7 @@ pub(super) async fn answer(
     layout: &Layout,
     request: &Parts,
     repositories: Repositories,
+    downloads: &Downloads,
 ) -> Result<Response<Body>, RegistryError> {
     let Parts { method, headers, uri, .. } = request;
     if method != Method::GET && method != Method::HEAD {
@@ -122,7 +155,8 @@ pub(super) async fn answer(
                 HeaderValue::from_str(&manifest.media_type).map_err(|_| RegistryError::Broken)?;
             let digest = manifest.digest.to_string();
             let blob = Blob::memory(manifest.bytes, digest.clone());
-            Ok(with_digest(respond(method, headers, blob, content_type, None, None), &digest))
+            let download = downloads.request(Kind::Manifest);
+            Ok(with_digest(respond(method, headers, blob, content_type, None, None, download), &digest))
         }
         Route::Blob { name, digest } => {
             known(layout, &name, repositories).await?;
@@ -130,7 +164,11 @@ pub(super) async fn answer(
             let blob = blob.ok_or_else(|| RegistryError::BlobUnknown { digest: digest.to_string() })?;
             let content_type = HeaderValue::from_static("application/octet-stream");
             let lane = request.extensions.get::<Lane>().cloned();
-            Ok(with_digest(respond(method, headers, blob, content_type, lane, None), digest.as_str()))
+            let download = downloads.request(Kind::Blob);
+            Ok(with_digest(
+                respond(method, headers, blob, content_type, lane, None, download),
+                digest.as_str(),
+            ))
         }
         Route::Uploads { .. } | Route::Upload { .. } => Err(RegistryError::Unsupported),
     }

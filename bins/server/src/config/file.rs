@@ -11,7 +11,7 @@ use bootcode_core::limits;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::{ConfigError, LargeFiles};
 
 /// The server's configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,6 +105,9 @@ pub struct Http {
     /// Proxies of metadata, by their networks: what these write into `X-Forwarded-For` says which machine asks.
     #[serde(rename = "trustedProxies", skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<IpNet>,
+    /// What of them is large, and what that may take of the link.
+    #[serde(rename = "largeDownloads")]
+    pub large_downloads: LargeFiles,
     /// The same with TLS, besides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<HttpTls>,
@@ -217,7 +220,12 @@ impl Default for Tftp {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([0, 0, 0, 0], 7080)), trusted_proxies: Vec::new(), tls: None }
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 7080)),
+            trusted_proxies: Vec::new(),
+            large_downloads: LargeFiles::default(),
+            tls: None,
+        }
     }
 }
 
@@ -341,6 +349,7 @@ impl Config {
             let message = "no machine could boot: write 1 at least, or leave it out".to_owned();
             return Err(ConfigError::Value { key: "tftp.perAddress", message });
         }
+        self.http.large_downloads.check()?;
         if self.hot_mib > 1 << 20 {
             let message = "more than a TiB of memory: write MiB, as in 64".to_owned();
             return Err(ConfigError::Value { key: "hot_mib", message });

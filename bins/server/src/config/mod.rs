@@ -1,8 +1,10 @@
 //! `bootcode.yaml`, its defaults and what overrides it.
 
+mod downloads;
 mod file;
 mod overrides;
 
+pub use downloads::LargeFiles;
 pub use file::{Api, ApiTls, Config, Http, HttpTls, Registry, Retention, SourceDir, StoreKind, Syslog, Tftp};
 pub use overrides::{Override, OverrideError};
 
@@ -112,6 +114,31 @@ mod tests {
         assert_eq!(config.data_dir, Path::new("/var/lib/bootcode"));
         assert_eq!(config.sources[0].max_delete, 2);
         assert_eq!(config.retention.logs(), std::time::Duration::from_secs(7_776_000));
+    }
+
+    #[test]
+    fn large_downloads_have_bounds_that_make_sense() {
+        use bootcode_tftp::http::LargeDownloads;
+        assert_eq!(read(FILE, &[]).unwrap().http.large_downloads.limits(), LargeDownloads::default());
+        let some = "http: {largeDownloads: {fromMib: 2, megabitsPerSecond: 8000}}\n";
+        let some = read(&format!("{FILE}{some}"), &["http.largeDownloads.parallel=3"]).unwrap();
+        let expected = LargeDownloads {
+            from_bytes: 2 << 20,
+            parallel: 3,
+            bytes_per_second: std::num::NonZeroU64::new(1_000_000_000),
+        };
+        assert_eq!(some.http.large_downloads.limits(), expected);
+        for (key, value, remedy) in [
+            ("fromMib", "0", "1 at least"),
+            ("parallel", "0", "as in 64"),
+            ("parallel", "100001", "from 1 to 100000"),
+            ("megabitsPerSecond", "0", "or leave it out"),
+            ("megabitsPerSecond", "10000001", "as in 10000 for 10 Gb/s"),
+        ] {
+            let key = format!("http.largeDownloads.{key}");
+            let fault = read(FILE, &[&format!("{key}={value}")]).unwrap_err().to_string();
+            assert!(fault.starts_with(&key) && fault.contains(remedy), "{fault}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bootcode_core::yaml;
 use serde_json::{Map, Value};
 
 /// Keys that an override may set. An environment variable's name has no dots, so it is looked up here.
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 30] = [
     "data_dir",
     "store",
     "interfaces",
@@ -15,6 +15,9 @@ const KEYS: [&str; 27] = [
     "tftp.singlePort",
     "tftp.perAddress",
     "http.listen",
+    "http.largeDownloads.fromMib",
+    "http.largeDownloads.parallel",
+    "http.largeDownloads.megabitsPerSecond",
     "http.tls.listen",
     "http.tls.certificate",
     "http.tls.key",
