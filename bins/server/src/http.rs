@@ -31,7 +31,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::{error::ServerError, hops::Hops, tls::Identity};
+use crate::{error::ServerError, hops::Hops, stall::Stall, tls::Identity};
 
 /// How long open requests may take to end when the server stops; waiting claims are cut off after it.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -42,8 +42,8 @@ const HANDSHAKE: Duration = Duration::from_secs(30);
 const HEAD: Duration = Duration::from_secs(30);
 /// How long the body of a machine's request may take: 1 MiB at most, over the slowest management network.
 const BODY: Duration = Duration::from_secs(30);
-/// Connections of machines at once: two for each of 4,000, below the files that a process may have open.
-const CONNECTIONS: usize = 8192;
+/// Connections of machines at once: two for each of 10,000 that start together, below the files that a process may have open.
+const CONNECTIONS: usize = 20_000;
 /// Machines that connect and were not accepted yet: what Linux takes by default (`net.core.somaxconn`). More try again after a second, then two,
 /// then four.
 const BACKLOG: u32 = 4096;
@@ -122,7 +122,8 @@ impl OperatorSocket {
 
 /// Serves machines until cancelled; with TLS where there is an identity.
 ///
-/// Whoever is slow is cut off: a request's head has [`HEAD`], its body [`BODY`]. What machines fetch may take as long as it takes.
+/// Whoever is slow is cut off: a request's head has [`HEAD`], its body [`BODY`], and who takes nothing of an answer is let go after
+/// [`STALL`](crate::stall::STALL). What machines fetch may take as long as it takes.
 pub(crate) async fn serve_machines(
     listener: TcpListener,
     identity: Option<Arc<Identity>>,
@@ -198,7 +199,7 @@ async fn requests<S>(
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Stall::new(stream)), service);
     let mut serving = std::pin::pin!(serving);
     let result = tokio::select! {
         result = serving.as_mut() => result,
@@ -253,13 +254,43 @@ mod tests {
 
     use axum::routing::post;
     use futures_util::stream;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+    use crate::stall::STALL;
 
     async fn answer(body: Body) -> StatusCode {
         let sizes = Router::new().route("/", post(|body: String| async move { body.len().to_string() }));
         let router = sizes.layer(middleware::from_fn(whole_body));
         router.oneshot(Request::post("/").body(body).unwrap()).await.unwrap().status()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_stops_loses_its_connection_and_nobody_else_does() {
+        const LARGE: usize = 64 << 20;
+        let (listener, address) = bind_machines("http.listen", ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let large = Router::new().route("/", get(|| async { vec![7; LARGE] })).merge(health());
+        let cancel = CancellationToken::new();
+        let serving = tokio::spawn(serve_machines(listener, None, large, cancel.clone()));
+        let ask = async |path: &str| {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream
+        };
+        let mut stopped = ask("/").await;
+        stopped.read_exact(&mut [0; 100]).await.unwrap();
+        tokio::time::sleep(STALL + Duration::from_secs(1)).await;
+        let mut rest = Vec::new();
+        let ended = stopped.read_to_end(&mut rest).await;
+        assert!(ended.is_err() || rest.len() < LARGE, "it was let go short of the end");
+        for (path, bytes) in [("/", LARGE), ("/healthz", 0)] {
+            let mut whole = Vec::new();
+            ask(path).await.read_to_end(&mut whole).await.unwrap();
+            assert!(whole.starts_with(b"HTTP/1.1 200") && whole.len() >= bytes, "{path}");
+        }
+        cancel.cancel();
+        serving.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -30,6 +30,7 @@ mod operators;
 mod secrets;
 mod server;
 mod sources;
+mod stall;
 mod tls;
 
 pub use backup::BackupError;
