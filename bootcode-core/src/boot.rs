@@ -25,6 +25,8 @@ pub enum Stage {
     RaspberryPi,
     /// Any iPXE.
     Ipxe,
+    /// Another boot loader that fetches a configuration by its machine's name: pxelinux, U-Boot, GRUB, a Raspberry Pi's with its `cmdline.txt`.
+    Loader,
 }
 
 /// The program that asks, as far as protocols know it.
@@ -95,7 +97,7 @@ pub enum BootStep {
         /// The same by HTTP.
         url: String,
     },
-    /// iPXE: fetch the machine's script.
+    /// iPXE: fetch the machine's script. Another boot loader is told the same in its own words, unless the script is somebody's own.
     Script {
         /// Where it is.
         url: String,
@@ -145,7 +147,7 @@ pub fn plan_boot(ask: &BootAsk<'_>, _now: Timestamp) -> BootStep {
         return local_disk(ask, hardware.spec.local_boot);
     }
     match ask.client.stage {
-        Stage::Ipxe => script(ask, hardware),
+        Stage::Ipxe | Stage::Loader => script(ask, hardware),
         Stage::Firmware | Stage::HttpBoot | Stage::RaspberryPi => nbp_step(ask, &hardware.spec.netboot),
     }
 }
@@ -157,7 +159,7 @@ fn undeclared(ask: &BootAsk<'_>) -> BootStep {
         return BootStep::Refuse(Reason::UnknownMachine);
     }
     match ask.client.stage {
-        Stage::Ipxe => own_script(ask, Script::Inventory),
+        Stage::Ipxe | Stage::Loader => own_script(ask, Script::Inventory),
         Stage::Firmware | Stage::HttpBoot | Stage::RaspberryPi => nbp_step(ask, &Netboot::default()),
     }
 }
@@ -214,8 +216,8 @@ const fn local_boot(declared: LocalBoot, client: &Client) -> LocalBoot {
     match (declared, client.stage) {
         // Firmware has no script to leave: without a boot file it goes on to the next entry of its boot order.
         (_, Stage::Firmware | Stage::HttpBoot | Stage::RaspberryPi) => LocalBoot::NoReply,
-        (LocalBoot::Auto, Stage::Ipxe) => LocalBoot::Exit,
-        (declared, Stage::Ipxe) => declared,
+        (LocalBoot::Auto, Stage::Ipxe | Stage::Loader) => LocalBoot::Exit,
+        (declared, Stage::Ipxe | Stage::Loader) => declared,
     }
 }
 

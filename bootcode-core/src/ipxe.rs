@@ -7,10 +7,10 @@ use crate::arch::Arch;
 /// Between two attempts to load OSIE: time to read the line, and soon enough after a server has come back.
 const RETRY_SECONDS: u32 = 10;
 
-/// A value cannot stand in a script.
+/// A value cannot stand in what is written for a boot loader.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{value}` cannot stand in an iPXE script: it holds a space, a control character, `$`, `\\`, `#`, `|`, `&` or a quote"
+    "`{value}` cannot stand in a boot script: it holds a space, a control character, `$`, `\\`, `#`, `|`, `&` or a quote"
 )]
 pub struct UnsafeValue {
     /// The value, shortened.
@@ -120,7 +120,8 @@ pub fn sanboot() -> String {
         .to_owned()
 }
 
-fn check_word(word: &str) -> Result<(), UnsafeValue> {
+/// Whether it is one plain word in the scripts of every boot loader.
+pub(crate) fn check_word(word: &str) -> Result<(), UnsafeValue> {
     let bad = |c: char| c.is_control() || c.is_whitespace() || "$\\#|&\"'".contains(c);
     if word.is_empty() || word.chars().any(bad) {
         return Err(UnsafeValue { value: word.chars().take(60).collect() });

@@ -29,6 +29,7 @@ pub mod ipxe;
 pub mod journal;
 pub mod lease;
 pub mod limits;
+pub mod loader;
 pub mod mac;
 pub mod policy;
 pub mod preview;

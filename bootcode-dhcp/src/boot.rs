@@ -92,7 +92,7 @@ pub(crate) fn boot(
         Stage::HttpBoot => Onward::NoSuchFile { url: format!("{}/ipxe/binary/local-disk", base_url()) },
         Stage::Firmware if !query.client.ipxe => Onward::LocalBoot,
         // A Pi's loader goes on by itself where no boot menu of its own is offered.
-        Stage::Firmware | Stage::RaspberryPi | Stage::Ipxe => Onward::NoFile,
+        Stage::Firmware | Stage::RaspberryPi | Stage::Ipxe | Stage::Loader => Onward::NoFile,
     };
     // Of a list of architectures the first that can be served: which that is, documents may say.
     let plan = |arch| policy.plan(&ask(arch), now);
@@ -103,7 +103,9 @@ pub(crate) fn boot(
     match (step, stage) {
         (BootStep::Nbp { url, .. }, Stage::HttpBoot) => Boot::Http { url },
         (BootStep::Nbp { file, .. }, Stage::RaspberryPi) => Boot::RaspberryPi { file: file.into_owned() },
-        (BootStep::Nbp { file, .. }, Stage::Firmware | Stage::Ipxe) => Boot::Tftp { file: file.into_owned() },
+        (BootStep::Nbp { file, .. }, Stage::Firmware | Stage::Ipxe | Stage::Loader) => {
+            Boot::Tftp { file: file.into_owned() }
+        }
         (BootStep::Script { url, .. }, _) => Boot::Script { url },
         // Only a script can tell iPXE to boot a disk by itself; without a file it leaves, which is what `Exit` means.
         (BootStep::LocalDisk { how: LocalBoot::Sanboot }, Stage::Ipxe) => {

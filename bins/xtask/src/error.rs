@@ -44,6 +44,12 @@ pub(crate) enum TaskError {
         /// The command that brings it.
         remedy: String,
     },
+    /// Flags that do not go together.
+    #[error("{message}")]
+    Flags {
+        /// Which, and what does.
+        message: String,
+    },
     /// Another lab of the same firmware runs.
     #[error("another lab holds {}; wait for it, or run another --firmware", path.display())]
     Busy {

@@ -94,6 +94,13 @@ const TESTS: &[Package] = &[
     package("netplan.io", "netplan", "writes its network configuration"),
     package("udev", "udevadm", "names its interfaces"),
     package("ignition", "ignition-validate", "reads the Ignition configuration that is served"),
+    package("pxelinux", "/usr/lib/PXELINUX/pxelinux.0", "a boot loader that is not iPXE, under BIOS"),
+    package("syslinux-common", "/usr/lib/syslinux/modules/bios/ldlinux.c32", "its parts"),
+    package(
+        "grub-efi-amd64-signed",
+        "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+        "and one under UEFI",
+    ),
     package("docker.io", "dockerd", "the worker on a real Docker engine"),
     package("strace", "strace", "counts the fsyncs of the store"),
 ];

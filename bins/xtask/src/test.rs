@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::docker;
 use crate::error::TaskError;
 use crate::interrupt::Interrupt;
-use crate::lab::plan::{Dhcp, Firmware, LabFlags};
+use crate::lab::plan::{Dhcp, Firmware, LabFlags, Loader};
 use crate::lab::{self};
 use crate::run::{cargo, has_program, run, step};
 use crate::setup::{self, Consent, Purpose};
@@ -17,7 +17,7 @@ use crate::workspace::Workspace;
 /// Flags of `cargo xtask test`.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct TestFlags {
-    /// Everything: the other firmware, little memory, a crashing server, a lost data directory, a broken part,
+    /// Everything: the other firmware and boot loaders, little memory, a crashing server, a lost data directory, a broken part,
     /// another DHCP server on the wire.
     #[arg(long)]
     pub all: bool,
@@ -58,15 +58,19 @@ pub(crate) fn test(workspace: &Workspace, flags: TestFlags, interrupt: &Interrup
         println!("==> dependencies: skipped, cargo-deny is not installed (cargo install cargo-deny)");
     }
     let lab = |name: &str, flags: LabFlags| step(name, || lab::lab(workspace, &flags, interrupt));
-    lab("lab --firmware bios", defaults())?;
+    lab("lab --firmware bios", LabFlags::unattended())?;
     if flags.all {
-        lab("lab --firmware uefi", LabFlags { firmware: Firmware::Uefi, ..defaults() })?;
-        lab("lab --firmware uefi-http", LabFlags { firmware: Firmware::UefiHttp, ..defaults() })?;
-        lab("lab --dhcp proxy", LabFlags { dhcp: Dhcp::Proxy, ..defaults() })?;
-        lab("lab --memory 512", LabFlags { memory: 512, ..defaults() })?;
-        let crash = LabFlags { crash_server: Some("install-root-fs".into()), ..defaults() };
+        lab("lab --firmware uefi", LabFlags { firmware: Firmware::Uefi, ..LabFlags::unattended() })?;
+        lab("lab --firmware uefi-http", LabFlags { firmware: Firmware::UefiHttp, ..LabFlags::unattended() })?;
+        lab("lab --dhcp proxy", LabFlags { dhcp: Dhcp::Proxy, ..LabFlags::unattended() })?;
+        let pxelinux = LabFlags { loader: Loader::Pxelinux, ..LabFlags::unattended() };
+        lab("lab --firmware bios --loader pxelinux", pxelinux)?;
+        let grub = LabFlags { firmware: Firmware::Uefi, loader: Loader::Grub, ..LabFlags::unattended() };
+        lab("lab --firmware uefi --loader grub", grub)?;
+        lab("lab --memory 512", LabFlags { memory: 512, ..LabFlags::unattended() })?;
+        let crash = LabFlags { crash_server: Some("install-root-fs".into()), ..LabFlags::unattended() };
         lab("lab --crash-server install-root-fs", crash)?;
-        lab("lab --fresh-store", LabFlags { fresh_store: true, ..defaults() })?;
+        lab("lab --fresh-store", LabFlags { fresh_store: true, ..LabFlags::unattended() })?;
         step("a broken part fails the lab", || broken(workspace, interrupt))?;
         step("beside another DHCP server", || lab::beside(workspace, consent, interrupt))?;
     }
@@ -74,24 +78,11 @@ pub(crate) fn test(workspace: &Workspace, flags: TestFlags, interrupt: &Interrup
     Ok(())
 }
 
-fn defaults() -> LabFlags {
-    LabFlags {
-        firmware: Firmware::Bios,
-        yes: true,
-        memory: 1024,
-        until: None,
-        crash_server: None,
-        dhcp: Dhcp::Own,
-        fresh_store: false,
-        wrong_digest: false,
-    }
-}
-
 /// A root file system that is not what its document says must never be called installed.
 fn broken(workspace: &Workspace, interrupt: &Interrupt) -> Result<(), TaskError> {
     const CHECK: &str = "a wrong digest fails the installation";
     let failed = |found: String| TaskError::Check { check: CHECK, found };
-    match lab::lab(workspace, &LabFlags { wrong_digest: true, ..defaults() }, interrupt) {
+    match lab::lab(workspace, &LabFlags { wrong_digest: true, ..LabFlags::unattended() }, interrupt) {
         Ok(()) => return Err(failed("the machine was provisioned".into())),
         Err(TaskError::Inside { .. }) => {}
         Err(error) => return Err(error),

@@ -1,4 +1,7 @@
-//! Files made for the machine that asks: iPXE scripts. `plan_boot` decides, this only writes it down.
+//! Files made for the machine that asks: iPXE scripts, configurations of other boot loaders. `plan_boot` decides, this finds out what that
+//! takes, and [`form`] writes it down.
+
+mod form;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -7,13 +10,13 @@ use std::{
 
 use async_trait::async_trait;
 
+use self::form::{Asked, Told};
 use super::{Blob, FileError, FileRequest, FileSource, memory::content_tag};
 use crate::{
     arch::Arch,
     boot::{BootAsk, BootStep, Client, Script, Site, Stage},
     clock::{Clock, Timestamp},
-    document::{Hardware, Interface, LocalBoot, Network},
-    ipxe,
+    document::{Hardware, Interface, Network},
     limits::INSTALL_TOKEN_SECONDS,
     mac::MacAddr,
     policy::BootPolicy,
@@ -54,7 +57,8 @@ pub struct RenderedParts {
     pub clock: Arc<dyn Clock>,
 }
 
-/// iPXE scripts by machine: `<mac>/auto.ipxe`, and `auto.ipxe` for the machine with the asking address.
+/// iPXE scripts by machine: `<mac>/auto.ipxe`, and `auto.ipxe` for the machine with the asking address. In any directory
+/// `pxelinux.cfg/01-<mac>` (pxelinux, U-Boot) and `grub.cfg-01-<mac>`, and a Raspberry Pi's `<serial>/cmdline.txt` or `<mac>/cmdline.txt`.
 #[derive(Clone)]
 pub struct Rendered {
     parts: RenderedParts,
@@ -70,12 +74,13 @@ impl Rendered {
         Self { parts, knows_all_from }
     }
 
-    async fn script(&self, mac: Option<MacAddr>, peer: IpAddr) -> Result<(&'static str, String), Reason> {
+    /// What the machine is told to boot; `None` where that is a script of somebody's own, which only iPXE reads.
+    async fn told(&self, mac: Option<MacAddr>, peer: IpAddr, stage: Stage) -> Result<Option<Told>, Reason> {
         let parts = &self.parts;
         let key = mac.map_or(HardwareKey::Ip(peer), HardwareKey::Mac);
         let hardware = match (parts.hardware.find(&key).await.map_err(|e| reason(&e))?, mac) {
             (Some(hardware), _) => hardware,
-            (None, Some(mac)) => return self.inventory_script(mac, peer).await,
+            (None, Some(mac)) => return self.undeclared(mac, peer, stage).await.map(Some),
             (None, None) => return Err(Reason::UnknownMachine),
         };
         let mac = match mac {
@@ -90,49 +95,46 @@ impl Rendered {
         let work = parts.work.work(&hardware).await.map_err(|e| reason(&e))?;
         let now = parts.clock.now();
         let ask = BootAsk {
-            client: Client { mac, arch: None, stage: Stage::Ipxe },
+            client: Client { mac, arch: None, stage },
             hardware: Some(&hardware),
             network: network.as_deref(),
             work: &work,
             site: &parts.site,
         };
-        match parts.policy.plan(&ask, now) {
-            BootStep::Script { url, script: Script::Elsewhere } => {
-                Ok(("script", ipxe::chain(&url).map_err(|_| Reason::IllegalRequest)?))
+        let told = match parts.policy.plan(&ask, now) {
+            BootStep::Script { script: Script::Elsewhere | Script::Declared, .. } if stage != Stage::Ipxe => {
+                return Ok(None);
             }
+            BootStep::Script { url, script: Script::Elsewhere } => Told::Elsewhere { url },
             BootStep::Script { script: Script::Declared, .. } => {
                 let text = hardware.spec.netboot.script_text.as_deref().ok_or(Reason::NotFound)?;
                 if !text.contains(&format!("${{{INSTALL_VARIABLE}}}")) {
-                    return Ok(("script", text.to_owned()));
+                    return Ok(Some(Told::Declared { text: text.to_owned() }));
                 }
                 self.saw_after_start(interface, peer, now);
                 parts.sessions.admit(mac, peer, now)?;
                 let base_url = parts.site.base_url(network.as_deref());
                 let url = format!("{base_url}/install/t/{}", self.install_token(&hardware, now));
-                Ok(("script", with_setting(text, INSTALL_VARIABLE, &url)))
+                Told::Declared { text: with_setting(text, INSTALL_VARIABLE, &url) }
             }
             BootStep::Script { .. } | BootStep::Nbp { .. } => {
                 self.saw_after_start(interface, peer, now);
-                let token = parts.sessions.boot_token(
-                    &Holder::Machine { name: hardware.name.clone() },
-                    mac,
-                    peer,
-                    &parts.sealer,
-                    &parts.entropy,
-                    now,
-                )?;
+                let holder = Holder::Machine { name: hardware.name.clone() };
+                let token =
+                    parts.sessions.boot_token(&holder, mac, peer, &parts.sealer, &parts.entropy, now)?;
                 let base_url = parts.site.base_url(network.as_deref());
-                let arguments = osie_arguments(&hardware, mac, network.as_deref(), &base_url, &token);
-                let arch = hardware.spec.arch.unwrap_or(Arch::X86_64).name();
-                let again = format!("{base_url}/ipxe/script/{mac}/auto.ipxe");
-                let script = ipxe::osie(&base_url, arch, &hardware.name, &again, &arguments)
-                    .map_err(|_| Reason::IllegalRequest)?;
-                Ok(("osie", script))
+                Told::Osie {
+                    arguments: osie_arguments(&hardware, mac, network.as_deref(), &base_url, &token),
+                    arch: hardware.spec.arch.unwrap_or(Arch::X86_64),
+                    again: format!("{base_url}/ipxe/script/{mac}/auto.ipxe"),
+                    machine: hardware.name.clone(),
+                    base_url,
+                }
             }
-            BootStep::LocalDisk { how: LocalBoot::Sanboot } => Ok(("local-disk", ipxe::sanboot())),
-            BootStep::LocalDisk { .. } => Ok(("local-disk", ipxe::exit())),
-            BootStep::Refuse(reason) => Err(reason),
-        }
+            BootStep::LocalDisk { how } => Told::LocalDisk { how },
+            BootStep::Refuse(reason) => return Err(reason),
+        };
+        Ok(Some(told))
     }
 
     /// In its first minutes a server may be asked by a machine whose DHCP exchange another one saw.
@@ -154,11 +156,11 @@ impl Rendered {
     }
 
     /// Of a machine that nobody declared, where its Network wants to know what it is.
-    async fn inventory_script(&self, mac: MacAddr, peer: IpAddr) -> Result<(&'static str, String), Reason> {
+    async fn undeclared(&self, mac: MacAddr, peer: IpAddr, stage: Stage) -> Result<Told, Reason> {
         let (parts, now) = (&self.parts, self.parts.clock.now());
         let network = parts.networks.network(NetworkKey::Of(peer)).await.map_err(|e| reason(&e))?;
         let ask = BootAsk {
-            client: Client { mac, arch: None, stage: Stage::Ipxe },
+            client: Client { mac, arch: None, stage },
             hardware: None,
             network: network.as_deref(),
             work: &Work::Idle,
@@ -177,9 +179,7 @@ impl Rendered {
                     format!("bootcode.mac={mac}"),
                 ];
                 arguments.extend(address_arguments(ip, network));
-                let script = ipxe::inventory(&base_url, &mac.to_string(), &url, &arguments)
-                    .map_err(|_| Reason::IllegalRequest)?;
-                Ok(("inventory", script))
+                Ok(Told::Inventory { mac, base_url, again: url, arguments })
             }
             // Whatever else a policy of somebody's own says: a stranger is given nothing but that.
             _ => Err(Reason::UnknownMachine),
@@ -196,19 +196,14 @@ impl Rendered {
 impl FileSource for Rendered {
     async fn open(&self, request: &FileRequest) -> Result<Option<Blob>, FileError> {
         let name = request.name.as_str();
-        let mac = match name.split_once('/') {
-            None if name == "auto.ipxe" => None,
-            Some((mac, "auto.ipxe")) => match mac.parse() {
-                Ok(mac) => Some(mac),
-                Err(_) => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
-        match self.script(mac, request.peer).await {
-            Ok((boots, script)) => {
+        let Some(Asked { form, mac }) = Asked::of(name) else { return Ok(None) };
+        let told = self.told(mac, request.peer, form.stage()).await;
+        match told.and_then(|told| told.map(|told| Ok((told.boots(), form.write(&told)?))).transpose()) {
+            Ok(None) => Ok(None),
+            Ok(Some((boots, text))) => {
                 self.record(mac, request.peer, BootEventKind::ScriptServed { boots: boots.to_owned() });
-                let tag = content_tag(script.as_bytes());
-                Ok(Some(Blob::memory(script, tag)))
+                let tag = content_tag(text.as_bytes());
+                Ok(Some(Blob::memory(text, tag)))
             }
             Err(reason) => Err(FileError::Refused { name: name.to_owned(), reason }),
         }

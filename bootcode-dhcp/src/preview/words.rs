@@ -70,7 +70,7 @@ fn stage_by(query: &Query, packet: &Packet<'_>) -> String {
             format!("{option_60} and option 93")
         }
         Some(Stage::RaspberryPi) => format!("{option_60} and a Raspberry Pi's MAC"),
-        Some(Stage::Firmware | Stage::HttpBoot) => option_60,
+        Some(Stage::Firmware | Stage::HttpBoot | Stage::Loader) => option_60,
         None => format!("{option_60}: neither PXEClient nor HTTPClient"),
     }
 }

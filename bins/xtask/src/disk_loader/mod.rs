@@ -9,8 +9,9 @@ use crate::error::TaskError;
 use crate::run::capture;
 use crate::workspace::Workspace;
 
-/// A script and not GRUB's embedded configuration: that one knows neither `for` nor `if`.
-const SCRIPT: &str = include_str!("local-disk.cfg");
+/// What the server tells a GRUB that was loaded over the network, too. A script and not GRUB's embedded configuration: that one knows neither `for` nor
+/// `if`.
+const SCRIPT: &str = include_str!("../../../../bootcode-core/src/loader/local-disk.cfg");
 const MODULES: &[&str] = &[
     "boot",
     "chain",

@@ -4,13 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::dir::LabDir;
-use super::plan::Dhcp;
+use super::plan::{Dhcp, LabFlags};
 use crate::error::TaskError;
 use crate::workspace::Workspace;
 
 /// Stands in `examples/lab` where the digest of the root file system belongs.
 const DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 const MODE: &str = "mode: authoritative";
+/// The line of the Hardware that more is written after.
+const HOST_NAME: &str = "  hostname: node-1\n";
 const WORKFLOW: &str = "install-node-1.yaml";
 
 /// Writes the documents that the server watches to `machines/`, and the Workflow beside that directory.
@@ -22,7 +24,7 @@ pub(crate) fn write(
     workspace: &Workspace,
     dir: &LabDir,
     sha256: &str,
-    dhcp: Dhcp,
+    flags: &LabFlags,
 ) -> Result<PathBuf, TaskError> {
     let examples = workspace.root.join("examples/lab");
     let machines = dir.path("machines");
@@ -34,8 +36,11 @@ pub(crate) fn write(
         let text = fs::read_to_string(&path).map_err(TaskError::file("reading", &path))?;
         digests += text.matches(DIGEST).count();
         let mut text = text.replace(DIGEST, sha256);
-        if dhcp == Dhcp::Proxy {
+        if flags.dhcp == Dhcp::Proxy {
             text = text.replace(MODE, "mode: proxy");
+        }
+        if let Some(nbp) = flags.loader.nbp() {
+            text = text.replace(HOST_NAME, &format!("{HOST_NAME}{nbp}"));
         }
         let to = machines.join(path.file_name().unwrap_or_default());
         fs::write(&to, text).map_err(TaskError::file("writing", &to))?;
@@ -74,6 +79,7 @@ pub(crate) fn serve_root(dir: &LabDir, tar: &Path) -> Result<(), TaskError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan::Loader;
     use super::*;
 
     #[test]
@@ -82,13 +88,14 @@ mod tests {
         let workspace = Workspace { target: target.path().to_owned(), ..Workspace::locate() };
         let dir = LabDir::of(&workspace, "test");
         let sha256 = "ab".repeat(32);
-        let workflow = write(&workspace, &dir, &sha256, Dhcp::Proxy).unwrap();
+        let flags = LabFlags { dhcp: Dhcp::Proxy, loader: Loader::Grub, ..LabFlags::unattended() };
+        let workflow = write(&workspace, &dir, &sha256, &flags).unwrap();
         assert!(fs::read_to_string(workflow).unwrap().contains("kind: Workflow"));
         let all: String = fs::read_dir(dir.path("machines"))
             .unwrap()
             .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
             .collect();
-        assert!(all.contains(&sha256) && all.contains("mode: proxy"));
+        assert!(all.contains(&sha256) && all.contains("mode: proxy") && all.contains("nbp: grub"));
         assert!(!all.contains(DIGEST) && !all.contains("kind: Workflow"));
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::child::Child;
 use super::dir::LabDir;
-use super::plan::{Accelerator, Firmware, MAC};
+use super::loader;
+use super::plan::{Accelerator, Firmware, LabFlags, MAC};
 use super::qmp::Qmp;
 use crate::error::TaskError;
 use crate::interrupt::Interrupt;
@@ -54,16 +55,16 @@ impl Machine {
     /// When QEMU does not start.
     pub(crate) fn power_on(
         dir: &LabDir,
-        firmware: Firmware,
+        flags: &LabFlags,
         accelerator: Accelerator,
-        memory_mib: u32,
     ) -> Result<Self, TaskError> {
+        let firmware = flags.firmware;
         let (disk, second_disk) = (dir.path("disk.raw"), dir.path("second.raw"));
         let (qmp, console) = (dir.socket("qmp.sock"), dir.socket("console.sock"));
         let mut command = Command::new("qemu-system-x86_64");
         command
             .args(["-nodefaults", "-display", "none", "-name", "node-1", "-smp", "2"])
-            .args(["-machine", "q35,graphics=off", "-m", &memory_mib.to_string()])
+            .args(["-machine", "q35,graphics=off", "-m", &flags.memory.to_string()])
             .args(["-smbios", "type=1,manufacturer=Bootcode,product=Lab,serial=LAB0001"])
             .args(["-device", "virtio-rng-pci"]);
         match accelerator {
@@ -74,13 +75,17 @@ impl Machine {
         drive(&mut command, "second", &second_disk, None);
         let card = format!("virtio-net-pci,netdev=wire,mac={MAC},bootindex=1");
         command.args(["-netdev", "tap,id=wire,ifname=tap0,script=no,downscript=no"]);
-        match firmware {
+        match (firmware, flags.loader.rom_script(dir)?) {
+            (Firmware::Bios, Some(script)) => {
+                command.args(["-device", &format!("{card},romfile=")]);
+                command.args(["-kernel", loader::ROM, "-initrd"]).arg(script);
+            }
             // QEMU's own choice of ROM is iPXE.
-            Firmware::Bios => {
+            (Firmware::Bios, None) => {
                 command.args(["-device", &card]);
             }
             // Without a ROM on the card the firmware's own network stack runs.
-            Firmware::Uefi | Firmware::UefiHttp => {
+            (Firmware::Uefi | Firmware::UefiHttp, _) => {
                 command.args(["-device", &format!("{card},romfile=")]);
                 let variables = dir.path("OVMF_VARS.fd");
                 fs::copy(OVMF_VARS, &variables).map_err(TaskError::file("copying", Path::new(OVMF_VARS)))?;

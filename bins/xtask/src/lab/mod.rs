@@ -14,6 +14,7 @@ mod dir;
 mod disk;
 mod documents;
 mod fresh;
+mod loader;
 mod local_boot;
 mod machine;
 mod namespace;
@@ -45,10 +46,12 @@ use crate::{build, osie};
 /// # Errors
 /// What is missing on this machine, what did not build, and why the machine was not provisioned.
 pub(crate) fn lab(workspace: &Workspace, flags: &LabFlags, interrupt: &Interrupt) -> Result<(), TaskError> {
+    flags.check()?;
     let dir = LabDir::of(workspace, flags.firmware.name());
     let _lock = dir.take()?;
-    // The other DHCP server of `--dhcp proxy` is one that the tests use.
-    let purpose = if flags.dhcp == plan::Dhcp::Proxy { Purpose::Tests } else { Purpose::Lab };
+    // The other DHCP server of `--dhcp proxy` is one that the tests use, and so are other boot loaders.
+    let more = flags.dhcp == plan::Dhcp::Proxy || flags.loader != plan::Loader::Ipxe;
+    let purpose = if more { Purpose::Tests } else { Purpose::Lab };
     setup::packages(purpose, Consent::from_flag(flags.yes))?;
     step("build the programs", || build::programs(workspace))?;
     step("OSIE", || osie::build(workspace))?;

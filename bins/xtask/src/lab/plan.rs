@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use crate::error::TaskError;
+
 /// The name of the lab's machine, its workflow and its hardware address, as `examples/lab` declares them.
 pub(crate) const MACHINE: &str = "node-1";
 pub(crate) const WORKFLOW: &str = "install-node-1";
@@ -31,6 +33,9 @@ pub(crate) struct LabFlags {
     /// Who leases addresses: bootcode-server, or a dnsmasq beside it while bootcode-server is its proxy.
     #[arg(long, value_enum, default_value_t = Dhcp::Own)]
     pub dhcp: Dhcp,
+    /// What the firmware loads, and what loads OSIE: the server's iPXE, or another boot loader that has only its own configuration to go by.
+    #[arg(long, value_enum, default_value_t = Loader::Ipxe)]
+    pub loader: Loader,
     /// After the installation: lose the server's data directory, bring the Workflow back by a watched
     /// directory, power-cycle the machine, and see that nothing is installed again.
     #[arg(long)]
@@ -59,6 +64,63 @@ impl Firmware {
             Self::Bios => "bios",
             Self::Uefi => "uefi",
             Self::UefiHttp => "uefi-http",
+        }
+    }
+}
+
+/// What loads OSIE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Loader {
+    /// iPXE, by its script.
+    Ipxe,
+    /// pxelinux (BIOS), by `pxelinux.cfg/01-<mac>`.
+    Pxelinux,
+    /// Debian's signed GRUB (UEFI), by `grub.cfg-01-<mac>`.
+    Grub,
+}
+
+impl LabFlags {
+    /// Of a lab that nobody watches: the defaults.
+    pub(crate) const fn unattended() -> Self {
+        Self {
+            firmware: Firmware::Bios,
+            yes: true,
+            memory: 1024,
+            until: None,
+            crash_server: None,
+            dhcp: Dhcp::Own,
+            loader: Loader::Ipxe,
+            fresh_store: false,
+            wrong_digest: false,
+        }
+    }
+
+    /// What does not go together.
+    ///
+    /// # Errors
+    /// A boot loader that this firmware cannot run.
+    pub(crate) fn check(&self) -> Result<(), TaskError> {
+        let firmware = match self.loader {
+            Loader::Ipxe => return Ok(()),
+            Loader::Pxelinux => Firmware::Bios,
+            Loader::Grub => Firmware::Uefi,
+        };
+        if self.firmware == firmware {
+            return Ok(());
+        }
+        let (loader, name) = (self.loader, firmware.name());
+        Err(TaskError::Flags { message: format!("--loader {} takes --firmware {name}", loader.name()) })
+    }
+}
+
+impl Loader {
+    /// As on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ipxe => "ipxe",
+            Self::Pxelinux => "pxelinux",
+            Self::Grub => "grub",
         }
     }
 }
@@ -123,6 +185,25 @@ impl Scenario {
         match self {
             Self::Provision { flags, .. } => flags.firmware.name(),
             Self::Beside => "beside",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_loader_is_for_one_firmware() {
+        for (loader, firmware, goes) in [
+            (Loader::Ipxe, Firmware::UefiHttp, true),
+            (Loader::Pxelinux, Firmware::Bios, true),
+            (Loader::Pxelinux, Firmware::Uefi, false),
+            (Loader::Grub, Firmware::Uefi, true),
+            (Loader::Grub, Firmware::Bios, false),
+        ] {
+            let flags = LabFlags { loader, firmware, ..LabFlags::unattended() };
+            assert_eq!(flags.check().is_ok(), goes, "{flags:?}");
         }
     }
 }

@@ -109,8 +109,9 @@ impl<'a> Lab<'a> {
             Dhcp::Own => None,
             Dhcp::Proxy => Some(network::dnsmasq(dir)?),
         };
-        let workflow = documents::write(workspace, dir, &given.root_sha256, flags.dhcp)?;
+        let workflow = documents::write(workspace, dir, &given.root_sha256, flags)?;
         documents::serve_root(dir, &given.root_tar)?;
+        flags.loader.serve(dir)?;
         let (_, second) = Machine::make_disks(dir)?;
         dir.write("second.sha256", &disk::sha256(&second)?)?;
         let mut server = Server::configure(workspace, dir, Serves::Machines)?;
@@ -118,7 +119,7 @@ impl<'a> Lab<'a> {
         server.operator().apply(&workflow)?;
         println!("    bootcode-server runs, {WORKFLOW} is applied; switching {MACHINE} on");
         let start = Timestamp::now();
-        let machine = Machine::power_on(dir, flags.firmware, given.accelerator, flags.memory)?;
+        let machine = Machine::power_on(dir, flags, given.accelerator)?;
         Ok(Self {
             flags,
             dir: dir.clone(),

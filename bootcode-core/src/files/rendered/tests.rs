@@ -97,6 +97,23 @@ impl Served {
     }
 }
 
+impl Rendered {
+    /// As iPXE asks for it.
+    async fn script(&self, mac: Option<MacAddr>, peer: IpAddr) -> Result<(&'static str, String), Reason> {
+        self.text(form::Form::Ipxe, mac, peer).await.map(Option::unwrap)
+    }
+
+    async fn text(
+        &self,
+        form: form::Form,
+        mac: Option<MacAddr>,
+        peer: IpAddr,
+    ) -> Result<Option<(&'static str, String)>, Reason> {
+        let told = self.told(mac, peer, form.stage()).await?;
+        told.map(|told| Ok((told.boots(), form.write(&told)?))).transpose()
+    }
+}
+
 fn provision() -> Work {
     Work::Provision { workflow: "w".to_owned() }
 }
@@ -293,4 +310,97 @@ async fn a_script_of_its_own_may_name_the_machine_s_install_files_with_a_token()
     // Who names none gets none, and is asked for nothing.
     let plain = SCRIPT.replace("${bootcode-install}", "http://mirror");
     assert_eq!(ask(&plain, OTHER, false).await.0, Ok(plain.clone()));
+}
+
+const OF_LOADERS: [(form::Form, &str); 4] = [
+    (form::Form::Pxelinux, "pxelinux.cfg/01-52-54-00-00-00-01"),
+    (form::Form::Grub, "grub/grub.cfg-01-52-54-00-00-00-01"),
+    (form::Form::CommandLine, "52-54-00-00-00-01/cmdline.txt"),
+    (form::Form::CommandLine, "0000abcd/cmdline.txt"),
+];
+
+async fn opened(rendered: &Rendered, name: &str, peer: IpAddr) -> Result<Option<String>, Reason> {
+    let name = crate::files::FileName::normalise(name.as_bytes()).unwrap();
+    match rendered.open(&FileRequest { name: name.clone(), peer }).await {
+        Ok(None) => Ok(None),
+        Ok(Some(Blob { body: crate::files::Body::Memory(bytes), .. })) => {
+            Ok(Some(String::from_utf8(bytes.to_vec()).unwrap()))
+        }
+        Err(FileError::Refused { reason, .. }) => Err(reason),
+        Ok(Some(_)) => panic!("{name:?} is in memory"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// One decision, whichever boot loader asks: each gets OSIE with the token that iPXE would get.
+#[tokio::test]
+async fn other_boot_loaders_are_told_what_ipxe_is_told() {
+    let served = Served::started();
+    served.clock.advance(START_GRACE + Duration::from_secs(1));
+    served.works(provision());
+    for (_, name) in OF_LOADERS {
+        assert_eq!(opened(&served.rendered, name, OWN).await, Err(Reason::NoBootSession), "{name}");
+    }
+    served.sessions.saw_ack(MAC, OWN, served.clock.now());
+    let (_, script) = served.rendered.script(Some(MAC), OWN).await.unwrap();
+    let line = script.lines().find(|line| line.starts_with("kernel ")).unwrap();
+    let words: Vec<&str> = line.split(' ').skip(3).take_while(|word| *word != "||").collect();
+    assert!(words.iter().any(|word| word.starts_with("bootcode.token=")), "{script}");
+    for (_, name) in OF_LOADERS {
+        let text = opened(&served.rendered, name, OWN).await.unwrap().unwrap();
+        let text = text.replace('\'', "");
+        assert!(text.contains(&words.join(" ")), "{name}: {text}");
+    }
+    // By the Pi's serial number it is the asking address that says which machine this is.
+    assert_eq!(opened(&served.rendered, "0000abcd/cmdline.txt", OTHER).await, Err(Reason::UnknownMachine));
+    for (_, name) in &OF_LOADERS[..3] {
+        assert_eq!(opened(&served.rendered, name, OTHER).await, Err(Reason::WrongPeer), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn other_boot_loaders_boot_the_disk_where_ipxe_does() {
+    let served = Served::started();
+    let [pxelinux, grub, by_mac, by_serial] = OF_LOADERS.map(|(_, name)| name);
+    let text = opened(&served.rendered, pxelinux, OWN).await.unwrap().unwrap();
+    assert!(text.contains("LOCALBOOT 0"), "{text}");
+    let text = opened(&served.rendered, grub, OWN).await.unwrap().unwrap();
+    assert_eq!(text, crate::loader::GRUB_LOCAL_DISK);
+    for name in [by_mac, by_serial] {
+        assert_eq!(opened(&served.rendered, name, OWN).await, Err(Reason::LocalBoot), "{name}");
+    }
+}
+
+/// A script of somebody's own is iPXE's: what another loader shall do instead lies beside it, among the files.
+#[tokio::test]
+async fn other_boot_loaders_are_left_to_their_own_files_where_a_document_names_a_script() {
+    for change in [
+        (|netboot| netboot.script_text = Some("#!ipxe\nshell\n".into())) as fn(&mut crate::document::Netboot),
+        |netboot| netboot.script = Some("http://boot.example/a.ipxe".into()),
+    ] {
+        let mut served = Served::started();
+        let mut hardware = machine();
+        change(&mut hardware.spec.netboot);
+        let site = Arc::new(OneMachine { hardware: Arc::new(hardware), work: Mutex::new(provision()) });
+        served.rendered.parts.hardware = Arc::clone(&site) as _;
+        served.rendered.parts.work = site;
+        for (_, name) in OF_LOADERS {
+            assert_eq!(opened(&served.rendered, name, OWN).await, Ok(None), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_boot_loaders_of_a_stranger_ask_for_its_inventory_where_its_network_says_so() {
+    let served = strangers(Some(UnknownMachines::Boot));
+    served.sessions.saw_ack(MAC, OWN, served.clock.now());
+    for (_, name) in &OF_LOADERS[..3] {
+        let text = opened(&served.rendered, name, OWN).await.unwrap().unwrap();
+        assert!(text.contains("bootcode.inventory=") && !text.contains("bootcode.token"), "{text}");
+    }
+    let served = strangers(None);
+    served.sessions.saw_ack(MAC, OWN, served.clock.now());
+    for (_, name) in OF_LOADERS {
+        assert_eq!(opened(&served.rendered, name, OWN).await, Err(Reason::UnknownMachine), "{name}");
+    }
 }
