@@ -158,5 +158,7 @@ pub const UNKNOWN_FRESH_S: i64 = 60;
 pub const HOT_FILE_BYTES: u64 = 8 << 20;
 /// Bytes of all files in memory, unless configured: every boot program of every architecture several times over.
 pub const HOT_BYTES: u64 = 64 << 20;
+/// From how many bytes on a file in memory is one of the kernel's, which connections can send without copying: below, copying is as quick.
+pub const HOT_SEALED_BYTES: u64 = 16 << 10;
 /// Names of files in memory: boot programs are some tens, and an empty file costs its name.
 pub const HOT_FILES: usize = 1024;

@@ -40,6 +40,9 @@ pub const HTTP_CHUNK_BYTES: usize = 1 << 20;
 /// never comes to its end.
 #[cfg(feature = "http")]
 pub const HTTP_TAIL_BYTES: usize = 64 << 10;
+/// From how many bytes on a connection sends by itself what is in memory: below, copying is as quick.
+#[cfg(feature = "http")]
+pub const HTTP_SEALED_BYTES: u64 = 16 << 10;
 /// Bytes of files that one connection sends by itself before others have their turn: less than a millisecond.
 #[cfg(feature = "http")]
 pub const HTTP_TURN_BYTES: usize = 2 << 20;

@@ -10,13 +10,13 @@ use std::{
     net::SocketAddr,
     os::unix::fs::FileExt as _,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, middleware, response::Response};
 use bootcode_core::{
     clock::SystemClock,
-    files::{Chain, Dir},
+    files::{Chain, Dir, Hot},
     timeline::{BootEventKind, Reason},
 };
 use bootcode_tftp::http::{Lane, LaneStream, files_router};
@@ -31,6 +31,8 @@ use tower::ServiceExt as _;
 
 /// More than the sockets of both sides hold.
 const LEN: usize = 24 << 20;
+/// Kept in memory.
+const HOT: usize = 64 << 10;
 
 struct Bed {
     address: SocketAddr,
@@ -44,7 +46,13 @@ async fn bed(layers: impl FnOnce(Router) -> Router) -> Bed {
     // A real file system: not every one can tell what is in the kernel's memory.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     std::fs::write(directory.path().join("vmlinuz-x86_64"), content(LEN)).unwrap();
-    let chain = Chain::new().with_prefix("osie", Arc::new(Dir::new(directory.path()).unwrap()));
+    let written = File::options().write(true).create_new(true).open(directory.path().join("hot")).unwrap();
+    written.write_all_at(&content(HOT), 0).unwrap();
+    // What was just written may be written again: it is not kept.
+    written.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    let source = Arc::new(Dir::new(directory.path()).unwrap());
+    let chain =
+        Chain::new().with_prefix("osie", Arc::new(Hot::new(source, Arc::new(SystemClock), HOT as u64)));
     let timeline = Timeline::default();
     let router = layers(files_router(
         Arc::new(chain),
@@ -156,6 +164,27 @@ async fn a_kept_connection_sends_files_and_ranges_itself_and_they_are_what_was_a
     let by_itself = bed.sent();
     assert!(by_itself > 2 * LEN as u64, "only {by_itself} bytes went by sendfile");
     bed.timeline.of_len(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_in_memory_goes_without_being_copied_and_whole() {
+    let bed = bed(|router| router).await;
+    let mut stream = bed.connect().await;
+    let ask = |range: &str| request("GET", range).replace("vmlinuz-x86_64", "hot");
+    let ranges = [(0, HOT), (1, 40_001), (HOT - 20_000, HOT), (7, 8)];
+    let asked = ranges.map(|(from, to)| ask(&format!("Range: bytes={from}-{}\r\n", to - 1)));
+    stream.write_all(asked.concat().as_bytes()).await.unwrap();
+    let all = content(HOT);
+    for (from, to) in ranges {
+        let (_, len) = head(&mut stream).await.unwrap();
+        assert!(rest(&mut stream, len).await == all[from..to], "other bytes than {from} to {to}");
+    }
+    assert_eq!(bed.sent(), (HOT + 40_000 + 20_000) as u64, "a byte is copied");
+    // Another version takes its place at once; who has the first one keeps it.
+    std::fs::write(bed.directory.path().join("hot"), vec![b'n'; HOT]).unwrap();
+    stream.write_all(ask("").as_bytes()).await.unwrap();
+    let (_, len) = head(&mut stream).await.unwrap();
+    assert_eq!(rest(&mut stream, len).await, vec![b'n'; HOT]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

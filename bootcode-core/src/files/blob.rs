@@ -17,6 +17,8 @@ pub struct Blob {
     pub modified: Option<Timestamp>,
     /// The bytes.
     pub body: Body,
+    /// The same bytes, from offset 0, as a file that nobody can change: for whoever sends without reading.
+    pub sealed: Option<Arc<File>>,
 }
 
 /// Where the bytes are.
@@ -55,7 +57,13 @@ impl Blob {
     #[must_use]
     pub fn memory(bytes: impl Into<Bytes>, etag: impl Into<String>) -> Self {
         let bytes = bytes.into();
-        Self { len: bytes.len() as u64, etag: etag.into(), modified: None, body: Body::Memory(bytes) }
+        Self {
+            len: bytes.len() as u64,
+            etag: etag.into(),
+            modified: None,
+            body: Body::Memory(bytes),
+            sealed: None,
+        }
     }
 
     /// Fills as much of `buffer` as the file has from `offset` on; blocks for a [`Body::Reader`].

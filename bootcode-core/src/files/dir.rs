@@ -68,6 +68,7 @@ impl Dir {
             etag: version.etag(),
             modified: metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()),
             body: Body::Reader(Arc::new(OpenFile { file, version })),
+            sealed: None,
         }))
     }
 }

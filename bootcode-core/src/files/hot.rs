@@ -1,5 +1,7 @@
 //! The files that every machine of a hall asks for, kept in memory.
 
+mod sealed;
+
 use std::{
     collections::HashMap,
     io,
@@ -8,9 +10,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use tokio::sync::OnceCell;
 
+use self::sealed::Content;
 use super::{Blob, Body, FileError, FileRequest, FileSource};
 use crate::{clock::Clock, limits};
 
@@ -47,7 +49,7 @@ struct Entry {
     etag: String,
     len: u64,
     asked: u64,
-    content: Arc<OnceCell<Bytes>>,
+    content: Arc<OnceCell<Content>>,
 }
 
 impl Hot {
@@ -74,7 +76,7 @@ impl Hot {
     }
 
     /// The place of this version of a file; makes room for it where it is new.
-    fn place(&self, key: &Key, blob: &Blob) -> Arc<OnceCell<Bytes>> {
+    fn place(&self, key: &Key, blob: &Blob) -> Arc<OnceCell<Content>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.asked += 1;
         let asked = kept.asked;
@@ -123,7 +125,9 @@ impl FileSource for Hot {
         }
         let key = (self.number, request.name.to_string());
         match self.place(&key, &blob).get_or_try_init(|| read(blob.clone())).await {
-            Ok(bytes) => Ok(Some(Blob { body: Body::Memory(bytes.clone()), ..blob })),
+            Ok(Content { bytes, file }) => {
+                Ok(Some(Blob { body: Body::Memory(bytes.clone()), sealed: file.clone(), ..blob }))
+            }
             Err(source) => {
                 self.forget(&key);
                 Err(FileError::Io { name: key.1, source })
@@ -132,12 +136,12 @@ impl FileSource for Hot {
     }
 }
 
-async fn read(blob: Blob) -> io::Result<Bytes> {
+async fn read(blob: Blob) -> io::Result<Content> {
     let read = tokio::task::spawn_blocking(move || {
         // At most HOT_FILE_BYTES.
         let mut bytes = vec![0; usize::try_from(blob.len).map_err(io::Error::other)?];
         blob.read_full(&mut bytes, 0)?;
-        Ok(Bytes::from(bytes))
+        Ok(Content::of(bytes))
     });
     read.await.unwrap_or_else(|failed| Err(io::Error::other(failed)))
 }

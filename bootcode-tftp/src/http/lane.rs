@@ -12,6 +12,7 @@
 
 use std::{
     collections::VecDeque,
+    fs::File,
     io::{self, IoSlice, IoSliceMut},
     ops::Range,
     os::fd::AsFd,
@@ -20,7 +21,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bootcode_core::files::{Blob, Body};
+use bootcode_core::files::{Blob, Body, ReadAt};
 use bytes::Bytes;
 use rustix::{
     io::ReadWriteFlags,
@@ -49,10 +50,17 @@ struct Owed {
 
 /// What is still to be sent of one file.
 struct Region {
-    blob: Blob,
+    source: Source,
     offset: u64,
     len: usize,
     standing: Weak<()>,
+}
+
+enum Source {
+    /// May change while it is sent.
+    File(Arc<dyn ReadAt>),
+    /// Cannot.
+    Sealed(Arc<File>),
 }
 
 /// A stretch of [`BLANK`]; alive as long as any part of it is on its way.
@@ -75,20 +83,29 @@ impl Lane {
     }
 
     /// Takes the first bytes of what rests of a file, at most a chunk, and gives what stands for them. `None` where reading is the better way: they are
-    /// few, or the last ones, or not all in the kernel's memory, or of no file.
+    /// few, or of a file that may change and the last ones, or not all in the kernel's memory, or of no file.
     pub(super) fn take(&self, blob: &Blob, rest: &Range<u64>) -> Option<Bytes> {
-        let Body::Reader(reader) = &blob.body else { return None };
-        let len = (rest.end - rest.start).saturating_sub(limits::HTTP_TAIL_BYTES as u64);
-        let len = len.min(BLANK.len() as u64) as usize; // bounded by a length in memory
-        let (file, offset) = (reader.as_file()?, rest.start);
-        if len < limits::HTTP_TAIL_BYTES
-            || !in_memory(file, offset)
-            || !in_memory(file, offset + len as u64 - 1)
-        {
-            return None;
-        }
+        let wanted = rest.end - rest.start;
+        let bounded = |len: u64| len.min(BLANK.len() as u64) as usize; // by a length in memory
+        let (source, len) = match (&blob.sealed, &blob.body) {
+            (Some(file), _) if wanted >= limits::HTTP_SEALED_BYTES => {
+                (Source::Sealed(Arc::clone(file)), bounded(wanted))
+            }
+            (None, Body::Reader(reader)) => {
+                let (file, offset) = (reader.as_file()?, rest.start);
+                let len = bounded(wanted.saturating_sub(limits::HTTP_TAIL_BYTES as u64));
+                if len < limits::HTTP_TAIL_BYTES
+                    || !in_memory(file, offset)
+                    || !in_memory(file, offset + len as u64 - 1)
+                {
+                    return None;
+                }
+                (Source::File(Arc::clone(reader)), len)
+            }
+            _ => return None,
+        };
         let standing = Arc::new(());
-        let region = Region { blob: blob.clone(), offset, len, standing: Arc::downgrade(&standing) };
+        let region = Region { source, offset: rest.start, len, standing: Arc::downgrade(&standing) };
         self.owed().regions.push_back(region);
         Some(Bytes::from_owner(Stretch { blank: BLANK.slice(..len), _standing: standing }))
     }
@@ -121,12 +138,16 @@ fn is_blank(slice: &[u8]) -> bool {
 impl Region {
     /// Sends some of it, at most `room` bytes; the bytes belong to the version that was opened, or nothing follows them.
     fn send(&mut self, socket: impl AsFd, room: usize) -> io::Result<usize> {
-        let Body::Reader(reader) = &self.blob.body else { return Err(io::ErrorKind::Unsupported.into()) };
-        let file = reader.as_file().ok_or(io::ErrorKind::Unsupported)?;
+        let file = match &self.source {
+            Source::File(reader) => reader.as_file().ok_or(io::ErrorKind::Unsupported)?,
+            Source::Sealed(file) => file,
+        };
         let mut offset = self.offset;
         let sent = rustix::fs::sendfile(socket, file, Some(&mut offset), self.len.min(room))?;
         // Asked afterwards, as whoever reads does. What was sent of another version is the last that this connection sends.
-        reader.check()?;
+        if let Source::File(reader) = &self.source {
+            reader.check()?;
+        }
         if sent == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

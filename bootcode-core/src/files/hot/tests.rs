@@ -35,6 +35,7 @@ impl FileSource for Counted {
             etag: etag.to_owned(),
             modified: Some(Timestamp::UNIX_EPOCH),
             body: Body::Reader(Arc::new(Content(byte, Arc::clone(&self.reads)))),
+            sealed: None,
         }))
     }
 }
@@ -163,4 +164,28 @@ async fn sources_side_by_side_share_the_bound_and_no_name() {
     assert_eq!((one.first("x").await, other.first("x").await), ((b'a', 1), (b'b', 1)));
     assert_eq!(other.first("x").await, (b'b', 0));
     assert_eq!(one.hot.kept.lock().unwrap().bytes, 100, "there is room for one of them");
+}
+
+#[tokio::test]
+async fn a_larger_file_in_memory_is_one_of_the_kernel_s_that_nobody_can_change() {
+    use std::os::unix::fs::FileExt as _;
+
+    let bed = Bed::keeping(1 << 20);
+    let len = limits::HOT_SEALED_BYTES;
+    bed.file("large", b'l', len, "1");
+    bed.file("small", b's', len - 1, "1");
+    assert!(bed.open("small").await.unwrap().unwrap().sealed.is_none());
+    let blob = bed.open("large").await.unwrap().unwrap();
+    let Body::Memory(bytes) = &blob.body else { panic!("it is in memory") };
+    assert!(bytes.len() as u64 == len && bytes.iter().all(|byte| *byte == b'l'));
+    let file = blob.sealed.unwrap();
+    let mut content = vec![0; bytes.len()];
+    file.read_exact_at(&mut content, 0).unwrap();
+    assert_eq!(content, bytes[..]);
+    assert_eq!(file.metadata().unwrap().len(), len);
+    assert!(
+        file.write_all_at(b"x", 0).is_err() && file.set_len(0).is_err() && file.set_len(len + 1).is_err()
+    );
+    let again = bed.open("large").await.unwrap().unwrap();
+    assert!(Arc::ptr_eq(&again.sealed.unwrap(), &file), "one for all who ask");
 }
