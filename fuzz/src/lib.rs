@@ -10,6 +10,7 @@
 //! check(b"../etc/passwd");
 //! ```
 
+mod boot_loader;
 mod dhcp_decode;
 mod dhcp_respond;
 mod documents;
@@ -21,11 +22,12 @@ mod metadata_route;
 mod oci_manifest;
 mod phone_home;
 mod template;
-mod tftp;
+mod tftp_packet;
 mod tftp_session;
 mod token;
 mod token_open;
 
+pub use boot_loader::boot_loader;
 pub use dhcp_decode::dhcp_decode;
 pub use dhcp_respond::dhcp_respond;
 pub use documents::documents;
@@ -37,7 +39,7 @@ pub use metadata_route::metadata_route;
 pub use oci_manifest::oci_manifest;
 pub use phone_home::phone_home;
 pub use template::template;
-pub use tftp::tftp;
+pub use tftp_packet::tftp_packet;
 pub use tftp_session::tftp_session;
 pub use token::token;
 pub use token_open::token_open;
@@ -46,15 +48,16 @@ pub use token_open::token_open;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("file_name", file_name),
     ("token", token),
     ("documents", documents),
     ("dhcp_decode", dhcp_decode),
     ("dhcp_respond", dhcp_respond),
-    ("tftp", tftp),
+    ("tftp_packet", tftp_packet),
     ("tftp_session", tftp_session),
     ("ipxe_script", ipxe_script),
+    ("boot_loader", boot_loader),
     ("http_range", http_range),
     ("lease_table", lease_table),
     ("oci_manifest", oci_manifest),

@@ -1,7 +1,7 @@
 use bootcode_tftp::tftp::Packet;
 
 /// What is read is written as something that is read alike.
-pub fn tftp(bytes: &[u8]) {
+pub fn tftp_packet(bytes: &[u8]) {
     let Ok(packet) = Packet::parse(bytes) else { return };
     let mut written = Vec::new();
     packet.encode(&mut written);
