@@ -3,9 +3,14 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    os::fd::AsRawFd as _,
     sync::Arc,
 };
 
+use nix::{
+    errno::Errno,
+    sys::socket::{MsgFlags, recv},
+};
 use tokio::{net::UdpSocket, sync::mpsc};
 
 use super::{
@@ -38,14 +43,22 @@ impl Channel {
         match self {
             Self::Own(socket) => socket.recv(buffer).await,
             Self::Shared { inbox, .. } => match inbox.recv().await {
-                Some(packet) => {
-                    let len = packet.len().min(buffer.len());
-                    buffer[..len].copy_from_slice(&packet[..len]);
-                    Ok(len)
-                }
+                Some(packet) => Ok(copied(&packet, buffer)),
                 // The server let go of this transfer and cancels it.
                 None => std::future::pending().await,
             },
+        }
+    }
+
+    /// A packet that is there already, whether or not the runtime has noticed it.
+    pub(super) fn receive_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match self {
+            Self::Own(socket) => match recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(len) => Ok(Some(len)),
+                Err(Errno::EAGAIN) => Ok(None),
+                Err(errno) => Err(errno.into()),
+            },
+            Self::Shared { inbox, .. } => Ok(inbox.try_recv().ok().map(|packet| copied(&packet, buffer))),
         }
     }
 
@@ -74,4 +87,10 @@ impl Channel {
         packet.encode(&mut bytes);
         let _ = self.send(&bytes).await;
     }
+}
+
+fn copied(packet: &[u8], buffer: &mut [u8]) -> usize {
+    let len = packet.len().min(buffer.len());
+    buffer[..len].copy_from_slice(&packet[..len]);
+    len
 }

@@ -53,23 +53,31 @@ pub(super) async fn drive(
             Err(SendError::Socket(error)) => return Ended::Socket(error),
         }
         let deadline = sender.poll_timeout().map(tokio::time::Instant::from_std);
-        tokio::select! {
+        let received = tokio::select! {
+            biased;
             () = cancel.cancelled() => return Ended::Cancelled,
-            received = channel.receive(&mut packet) => match received {
-                Ok(len) => {
-                    if let Ok(packet) = Packet::parse(&packet[..len]) {
-                        sender.handle(&packet, now());
-                    }
+            received = channel.receive(&mut packet) => received.map(Some),
+            // A packet that has come meanwhile goes before the timer: on a busy host both wait for this task, and what was answered is not sent again.
+            () = expired(deadline) => channel.receive_now(&mut packet),
+        };
+        match received {
+            Ok(Some(len)) => {
+                if let Ok(packet) = Packet::parse(&packet[..len]) {
+                    sender.handle(&packet, now());
                 }
-                Err(error) if is_unreachable(&error) => sender.handle_unreachable(),
-                Err(error) if is_transient(&error) => {}
-                Err(error) => return Ended::Socket(error),
-            },
-            () = async { match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            } } => sender.handle_timeout(now()),
+            }
+            Ok(None) => sender.handle_timeout(now()),
+            Err(error) if is_unreachable(&error) => sender.handle_unreachable(),
+            Err(error) if is_transient(&error) => {}
+            Err(error) => return Ended::Socket(error),
         }
+    }
+}
+
+async fn expired(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Sender {
     progress_at: Instant,
     window_at: Instant,
     rewound: bool,
+    /// Until then a repeated acknowledgement may be the answer to a copy of what it acknowledges.
+    echoes_until: Option<Instant>,
     outcome: Option<Outcome>,
 }
 
@@ -92,6 +94,7 @@ impl Sender {
             progress_at: now,
             window_at: now,
             rewound: false,
+            echoes_until: None,
             outcome: None,
         }
     }
@@ -224,10 +227,11 @@ impl Sender {
 
     /// The same acknowledgement again. In lock-step it is always ignored, or every duplicate would be answered until the end of the
     /// file (Sorcerer's Apprentice). With a window it may say that the first block is missing; believed once a window, and only
-    /// when it can be an answer to that window at all.
+    /// when it can be an answer to that window at all and none to a copy of the one before.
     fn repeated(&mut self, now: Instant) {
         let answer = now.saturating_duration_since(self.window_at) >= self.rtt.least();
-        if self.terms.windowsize > 1 && self.sent > self.acked && !self.rewound && answer {
+        let echo = self.echoes_until.is_some_and(|until| now < until);
+        if self.terms.windowsize > 1 && self.sent > self.acked && !self.rewound && answer && !echo {
             self.rewound = true;
             self.sample = None;
             self.next = self.acked + 1;
@@ -238,10 +242,13 @@ impl Sender {
         if let Some((_, at)) = self.sample.take_if(|(sampled, _)| *sampled <= block) {
             self.rtt.sample(now.saturating_duration_since(at));
         }
+        // What went twice may be answered twice, and a gap may be told with each block behind it.
+        let copies = self.attempt > 0 || self.rewound || block < self.sent;
         self.attempt = 0;
         self.progress_at = now;
         self.rewound = false;
         self.arm(now);
+        self.echoes_until = self.deadline.filter(|_| copies);
     }
 
     fn next_block(&mut self, now: Instant) -> Option<Transmit> {
