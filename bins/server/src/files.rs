@@ -63,7 +63,7 @@ pub(crate) fn open(
     http = http.with_prefix("ipxe/binary", Arc::clone(&files));
     // Last, so that a file of that name goes before it.
     let autoexec: Arc<dyn FileSource> = Arc::new(autoexec);
-    http = http.with_prefix("ipxe/binary", Arc::clone(&autoexec));
+    http = http.with_prefix("ipxe/binary", Arc::clone(&autoexec)).with_prefix("grub", Arc::clone(&autoexec));
     if let Some(osie) = open_dir("osie", &config.osie)? {
         http = http.with_prefix("osie", Arc::clone(&osie));
         // Not its kernel, which iPXE fetches by HTTP: DISK_LOADER, for UEFI's PXE client.

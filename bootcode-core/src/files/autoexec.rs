@@ -1,4 +1,5 @@
-//! `autoexec.ipxe`: what an iPXE without a script of its own looks for next to itself, before it asks DHCP.
+//! What boot loaders look for that do not know their machine's name: `autoexec.ipxe`, next to an iPXE without a script of its own, before it asks
+//! DHCP; `grub.cfg`, where a GRUB was built to read that alone.
 
 use std::sync::Arc;
 
@@ -7,11 +8,11 @@ use async_trait::async_trait;
 use super::{Blob, FileError, FileRequest, FileSource, memory::content_tag};
 use crate::{
     boot::Site,
-    ipxe,
+    ipxe, loader,
     source::{NetworkKey, NetworkSource},
 };
 
-/// Leads an iPXE to the script of the machine that it runs on. It holds nothing of a machine, so whoever asks may have it.
+/// Leads a boot loader to what there is for the machine that it runs on. It holds nothing of a machine, so whoever asks may have it.
 #[derive(Clone)]
 pub struct Autoexec {
     networks: Arc<dyn NetworkSource>,
@@ -28,14 +29,17 @@ impl Autoexec {
 
 #[async_trait]
 impl FileSource for Autoexec {
-    /// By any path: iPXE asks for it in the directory that it was loaded from.
+    /// By any path: boot loaders ask for it in the directory that they were loaded from.
     async fn open(&self, request: &FileRequest) -> Result<Option<Blob>, FileError> {
-        if request.name.as_str().rsplit('/').next() != Some("autoexec.ipxe") {
-            return Ok(None);
-        }
-        // A source that is away costs no more than the choice among our addresses.
-        let network = self.networks.network(NetworkKey::Of(request.peer)).await.ok().flatten();
-        let script = ipxe::autoexec(&self.site.base_url(network.as_deref()));
+        let script = match request.name.as_str().rsplit('/').next() {
+            Some("autoexec.ipxe") => {
+                // A source that is away costs no more than the choice among our addresses.
+                let network = self.networks.network(NetworkKey::Of(request.peer)).await.ok().flatten();
+                ipxe::autoexec(&self.site.base_url(network.as_deref()))
+            }
+            Some("grub.cfg") => loader::grub_any(),
+            _ => return Ok(None),
+        };
         let tag = content_tag(script.as_bytes());
         Ok(Some(Blob::memory(script, tag)))
     }
@@ -73,6 +77,8 @@ mod tests {
             ("autoexec.ipxe", [10, 0, 0, 9], Some("http://10.0.0.1:7080/")),
             ("secure/autoexec.ipxe", [10, 0, 1, 9], Some("http://10.0.1.1:7080/")),
             ("autoexec.ipxe", [192, 0, 2, 1], Some("http://10.0.0.1:7080/")),
+            ("grub/grub.cfg", [10, 0, 0, 9], Some("configfile \"$prefix/grub.cfg-01-$net_default_mac\"\n")),
+            ("grub.cfg-01-52:54:00:00:00:01", [10, 0, 0, 9], None),
             ("auto.ipxe", [10, 0, 0, 9], None),
             ("my-autoexec.ipxe", [10, 0, 0, 9], None),
         ] {

@@ -70,6 +70,16 @@ pub fn grub(machine: &str, arch: Option<Arch>, arguments: &[String]) -> Result<S
     Ok(text)
 }
 
+/// `grub.cfg` of no machine, which leads GRUB to its machine's. Debian's, signed for Secure Boot, asks for no other name by itself.
+#[must_use]
+pub fn grub_any() -> String {
+    format!(
+        "configfile \"$prefix/grub.cfg-01-$net_default_mac\"\n\
+         echo \"Bootcode: nothing to boot for $net_default_mac, see the server's timeline\"\n\
+         sleep {GRUB_RETRY_SECONDS}\nexit\n"
+    )
+}
+
 /// `cmdline.txt` for the kernel that a Raspberry Pi's own loader starts.
 ///
 /// # Errors
@@ -156,6 +166,7 @@ mod tests {
             grub("node-1", Some(Arch::X86_64), &arguments).unwrap(),
             grub("node-1", None, &arguments).unwrap(),
             GRUB_LOCAL_DISK.to_owned(),
+            grub_any(),
         ] {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("grub.cfg");

@@ -162,6 +162,7 @@ mod tests {
             ("01-52-54-00-00-00-01", None),
             ("grub.cfg-01-52-54-00-00-00-01", asked(Form::Grub, mac)),
             ("boot/grub/grub.cfg-01-52-54-00-00-00-01", asked(Form::Grub, mac)),
+            ("grub/grub.cfg-01-52:54:00:00:00:01", asked(Form::Grub, mac)),
             ("grub/grub.cfg-C0A8630B", None),
             ("grub/grub.cfg", None),
             ("9ffefdef/cmdline.txt", asked(Form::CommandLine, None)),
