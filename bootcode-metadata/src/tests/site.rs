@@ -90,7 +90,8 @@ impl World {
         self.called.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
     }
 
-    fn of(
+    /// With somebody's own machines and installations.
+    pub(crate) fn of(
         hardware: Arc<dyn HardwareSource>,
         instances: Arc<dyn InstanceStore>,
         identity: MetadataIdentity,
@@ -366,6 +367,12 @@ impl Recorded {
             BootEventKind::Refused { reason, .. } => Some(reason),
             _ => None,
         }
+    }
+
+    /// How many events are such.
+    pub(crate) fn count(&self, fits: impl Fn(&BootEventKind) -> bool) -> usize {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().filter(|event| fits(&event.kind)).count()
     }
 
     /// The last event, whole.

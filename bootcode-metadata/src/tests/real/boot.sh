@@ -1,5 +1,6 @@
 # One boot, in systemd's order; the network is started as netplan's generator and networkd do it.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+[ ! -s /etc/hostname ] || hostname -F /etc/hostname
 network=
 network() {
     netplan generate

@@ -46,6 +46,16 @@ impl Machine {
         self
     }
 
+    /// The seed of NoCloud as `world` serves it now.
+    pub(crate) fn seeded(mut self, world: &World) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for file in ["meta-data", "user-data", "vendor-data", "network-config"] {
+            let answer = runtime.block_on(world.get("192.168.99.11", &format!("/nocloud/{file}"), None));
+            self = self.with(&format!("var/lib/cloud/seed/nocloud/{file}"), &answer.body);
+        }
+        self
+    }
+
     /// Boots it while `world` answers on ports 80 and 7080 of its router, and a DHCP server gives it its address.
     pub(crate) fn boot(self, world: &World) -> Booted {
         let work = self.work.path().to_owned();
@@ -91,6 +101,10 @@ impl Machine {
             tokio::task::spawn_blocking(read).await.unwrap()
         });
         let status = child.wait().unwrap();
+        for number in 0..MACS.len() {
+            // The kernel takes them away by and by; the next boot has some of the same names.
+            let _ = Command::new("ip").args(["link", "delete", &format!("srv{number}")]).output();
+        }
         let booted = Booted { work: self.work, said };
         assert!(status.success(), "{status}: {}\n{}", booted.said, booted.log());
         booted
@@ -98,6 +112,11 @@ impl Machine {
 }
 
 impl Booted {
+    /// The machine, off, with its disk as the boot left it.
+    pub(crate) fn off(self) -> Machine {
+        Machine { work: self.work }
+    }
+
     /// A file that the boot wrote.
     pub(crate) fn wrote(&self, path: &str) -> String {
         let file = self.work.path().join("wrote").join(path);

@@ -1,12 +1,15 @@
 # A machine that boots Debian's cloud-init: the programs of this one, under a root, a host name and a network of its own.
 #
-# $1 is a directory with `files/`, which the machine finds on its disk, and `cmdline`. What it wrote is left in `wrote/`.
+# $1 is a directory with `files/`, which the machine finds on its disk, and `cmdline`. What it wrote is left in `wrote/`, and its disk in
+# `disk/`, from which it boots the next time.
 set -eu
 work=$1
-mkdir "$work/machine" "$work/wrote"
+rm -rf "$work/wrote"
+mkdir -p "$work/machine" "$work/wrote"
 mount -t tmpfs tmpfs "$work/machine"
 cd "$work/machine"
 mkdir upper scratch root sysfs
+[ ! -d "$work/disk" ] || cp -a "$work/disk/." upper/
 mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=scratch root
 mount -t sysfs sysfs sysfs
 mount -t proc proc root/proc
@@ -20,7 +23,7 @@ for node in null zero random urandom; do
     mount --bind "/dev/$node" "root/dev/$node"
 done
 ln -s /proc/self/fd root/dev/fd
-rm -rf root/var/lib/cloud root/var/log/cloud-init* root/etc/netplan/* root/etc/network/interfaces.d/* root/etc/ssh/ssh_host_*
+[ -d "$work/disk" ] || rm -rf root/var/lib/cloud root/var/log/cloud-init* root/etc/netplan/* root/etc/network/interfaces.d/* root/etc/ssh/ssh_host_*
 # In a container cloud-init looks neither at DMI nor at what the kernel was told.
 rm -f root/.dockerenv
 cp -r "$work/files/." root/
@@ -34,6 +37,8 @@ read -r _
 ip link set lo up
 status=0
 chroot root /bin/sh -eu /boot.sh || status=$?
+rm -rf "$work/disk"
+cp -a upper "$work/disk"
 [ ! -d upper/home ] || mv upper/home "$work/wrote/homes"
 cp -r upper/etc upper/var root/run "$work/wrote/"
 exit $status

@@ -3,6 +3,7 @@
 //! Runs where `BOOTCODE_REAL_PEERS` is 1. Needs root and `cloud-init`, `dnsmasq-base`, `ignition`, `iproute2`,
 //! `isc-dhcp-client`, `netplan.io`, `udev`.
 
+mod again;
 mod machine;
 
 use std::process::Command;
@@ -165,13 +166,8 @@ fn nocloud_s_data_source_configures_a_machine_by_network() {
 fn nocloud_s_data_source_configures_a_machine_from_its_disk() {
     alone(|| {
         let world = world(&json!({}));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut machine = Machine::new("quiet").with(SOURCES, &sources("NoCloud", &json!({})));
-        for file in ["meta-data", "user-data", "vendor-data", "network-config"] {
-            let answer = runtime.block_on(world.get("192.168.99.11", &format!("/nocloud/{file}"), None));
-            machine = machine.with(&format!("var/lib/cloud/seed/nocloud/{file}"), &answer.body);
-        }
-        let booted = machine.boot(&world);
+        let machine = Machine::new("quiet").with(SOURCES, &sources("NoCloud", &json!({})));
+        let booted = machine.seeded(&world).boot(&world);
         check(&booted, &world);
         check_written(&booted, "nic0");
     });
