@@ -72,6 +72,11 @@ fn texts(machines: std::ops::Range<usize>) -> String {
 
 /// Writes a Network and so many machines into a store, as an apply does, but for its checks.
 pub(crate) async fn fill(store: &dyn Store, machines: usize) {
+    fill_with(store, machines, &|_| {}).await;
+}
+
+/// The same with something more in each machine's document.
+pub(crate) async fn fill_with(store: &dyn Store, machines: usize, more: &dyn Fn(&mut Value)) {
     let files = [("network", NETWORK.to_owned()), ("machine", text(0, ""))];
     let read = document::read(&files).expect("documents in the shape that core reads").into_documents();
     let write = |puts| async move {
@@ -87,6 +92,7 @@ pub(crate) async fn fill(store: &dyn Store, machines: usize) {
             document["spec"]["identity"]["uuid"] = uuid(number).into();
             document["spec"]["interfaces"][0]["mac"] = mac(number).to_string().into();
             document["spec"]["interfaces"][0]["ip"] = ip(number).to_string().into();
+            more(&mut document);
             (Key::new("Hardware", name(number)), document)
         };
         write((first..machines.min(first + 100)).map(machine).collect()).await;
@@ -189,23 +195,28 @@ impl BootRecorder for Nothing {
     fn record(&self, _: BootEvent) {}
 }
 
+/// Applies to a store, as a server that has this snapshot of it does.
+pub(crate) async fn applier(store: &Arc<dyn Store>, snapshot: &Arc<Snapshot>) -> Applier {
+    let engine = Engine::open(Parts {
+        store: Arc::clone(store),
+        clock: Arc::new(SystemClock),
+        recorder: Arc::new(Nothing),
+        journal: Arc::new(MemoryJournal::new()),
+        images: Arc::new(Nothing),
+        hardware: Arc::clone(snapshot) as _,
+        secrets: Arc::new(NoSecrets),
+        sealer: Sealer::new([7; 32]),
+    });
+    Applier::new(Arc::clone(store), Arc::new(engine.await.expect("an engine")), None)
+}
+
 pub(crate) fn change(table: &mut Table) {
     for machines in [10_000, MACHINES] {
         block_on(async {
             let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
             fill(&*store, machines).await;
             let snapshot = Snapshot::load(&*store).await.expect("a store in memory");
-            let engine = Engine::open(Parts {
-                store: Arc::clone(&store),
-                clock: Arc::new(SystemClock),
-                recorder: Arc::new(Nothing),
-                journal: Arc::new(MemoryJournal::new()),
-                images: Arc::new(Nothing),
-                hardware: Arc::clone(&snapshot) as _,
-                secrets: Arc::new(NoSecrets),
-                sealer: Sealer::new([7; 32]),
-            });
-            let applier = Applier::new(Arc::clone(&store), Arc::new(engine.await.expect("an engine")), None);
+            let applier = applier(&store, &snapshot).await;
             let cancel = CancellationToken::new();
             let follow = tokio::spawn({
                 let (snapshot, store, cancel) = (Arc::clone(&snapshot), Arc::clone(&store), cancel.clone());

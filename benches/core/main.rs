@@ -6,6 +6,7 @@
 
 mod appends;
 mod fleet;
+mod profile;
 mod table;
 mod workflows;
 
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     type Part = (&'static str, fn(&mut Table));
-    let parts: [Part; 7] = [
+    let parts: [Part; 8] = [
         ("fold", workflows::fold),
         ("claim", workflows::claim),
         ("appends", appends::rate),
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         ("parse", fleet::parse),
         ("look-up", fleet::look_up),
         ("change", fleet::change),
+        ("profile", profile::change),
     ];
     // `cargo bench` adds `--bench`.
     let named: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();

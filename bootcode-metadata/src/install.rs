@@ -62,11 +62,7 @@ pub fn render(
     let network = |name: &str| {
         networks.values().find(|network| network.name == name).map(|network| Network::clone(network))
     };
-    TemplateData::new(hardware, &BTreeMap::new(), &|_| None)
-        .in_networks(hardware, &network)
-        .as_instance(instance_id)
-        .at(now)
-        .render(template)
+    TemplateData::of(hardware, &network).as_instance(instance_id).at(now).render(template)
 }
 
 async fn names_by_address(

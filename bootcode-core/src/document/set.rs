@@ -101,18 +101,19 @@ impl Entry {
     /// A document that is stored already, its file long forgotten.
     pub(super) fn stored(document: &Document) -> Self {
         let spec = match document.kind {
-            Kind::Network => serde_json::from_value(document.spec.clone()).map(Spec::Network),
-            Kind::Profile => serde_json::from_value(document.spec.clone()).map(Spec::Profile),
-            Kind::Hardware => serde_json::from_value(document.spec.clone()).map(Spec::Hardware),
-            Kind::Template => serde_json::from_value(document.spec.clone()).map(Spec::Template),
-            Kind::Workflow => serde_json::from_value(document.spec.clone()).map(Spec::Workflow),
-            Kind::Secret => serde_json::from_value(document.spec.clone()).map(Spec::Secret),
+            Kind::Network => serde::Deserialize::deserialize(&document.spec).map(Spec::Network),
+            Kind::Profile => serde::Deserialize::deserialize(&document.spec).map(Spec::Profile),
+            Kind::Hardware => serde::Deserialize::deserialize(&document.spec).map(Spec::Hardware),
+            Kind::Template => serde::Deserialize::deserialize(&document.spec).map(Spec::Template),
+            Kind::Workflow => serde::Deserialize::deserialize(&document.spec).map(Spec::Workflow),
+            Kind::Secret => serde::Deserialize::deserialize(&document.spec).map(Spec::Secret),
         };
         Self {
             document: document.clone(),
             file: format!("stored {} {}", document.kind, document.metadata.name).into(),
             spec: spec.ok(),
-            node: Node::from_json(&serde_json::json!({ "spec": document.spec })),
+            // Nothing of it has a place, and those of a whole fleet would take a second.
+            node: Node::from_json(&serde_json::json!({})),
             faulty: false,
             included: Vec::new(),
             paths: Paths::default(),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{GoTemplate, RenderError, Renderer as _, legacy::legacy};
+use super::{GoTemplate, Prepared, RenderError, Renderer as _, legacy::legacy};
 use crate::document::{Hardware, Network, first_instance};
 
 /// Finds the machine that a worker's id means: by name or MAC. Returns the machine's name.
@@ -31,6 +31,14 @@ impl fmt::Debug for TemplateData<'_> {
     }
 }
 
+impl TemplateData<'static> {
+    /// What an install file sees: the machine alone, with what `network` says of its Networks by their names.
+    #[must_use]
+    pub fn of(machine: &Hardware, network: &dyn Fn(&str) -> Option<Network>) -> Self {
+        Self::made(machine, &BTreeMap::new(), &|_| None, network)
+    }
+}
+
 impl<'a> TemplateData<'a> {
     /// Every entry of `hardware_map` by its name, unless that is one of the following; `device_1`, unless the map has it, the machine's own MAC; `hardware`, the machine's
     /// document with its Profile merged in and its `hostname` always there; `Hardware`, the same by the names that older templates use;
@@ -40,6 +48,15 @@ impl<'a> TemplateData<'a> {
         machine: &Hardware,
         hardware_map: &BTreeMap<String, String>,
         resolve: &'a Resolve<'a>,
+    ) -> Self {
+        Self::made(machine, hardware_map, resolve, &|_| None)
+    }
+
+    fn made(
+        machine: &Hardware,
+        hardware_map: &BTreeMap<String, String>,
+        resolve: &'a Resolve<'a>,
+        network: &dyn Fn(&str) -> Option<Network>,
     ) -> Self {
         let mut values = Map::new();
         let own = machine.netboot_interface().or_else(|| machine.spec.interfaces.first());
@@ -69,7 +86,7 @@ impl<'a> TemplateData<'a> {
                 "spec": spec,
             }),
         );
-        values.insert("Hardware".to_owned(), legacy(machine, &|_| None));
+        values.insert("Hardware".to_owned(), legacy(machine, network));
         values.insert("references".to_owned(), json!({}));
         let disks = machine.spec.storage.iter().flat_map(|storage| &storage.disks);
         let disks = disks.filter(|disk| !disk.keep).map(|disk| disk.id.clone()).collect();
@@ -99,6 +116,11 @@ impl<'a> TemplateData<'a> {
     /// See [`RenderError`].
     pub fn render(&self, source: &str) -> Result<String, RenderError> {
         GoTemplate { now: self.now }.render(source, &self.values)
+    }
+
+    /// The same for a template that was parsed before.
+    pub(crate) fn render_prepared(&self, template: &Prepared<'_>) -> Result<String, RenderError> {
+        template.render(&GoTemplate { now: self.now }, &self.values)
     }
 
     /// With the documents that the machine's `references` name, by their names there.

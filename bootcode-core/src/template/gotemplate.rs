@@ -67,6 +67,24 @@ impl GoTemplate {
     }
 }
 
+/// A template that is parsed once and rendered for many machines.
+pub(crate) struct Prepared<'s> {
+    source: &'s str,
+    parsed: Parsed,
+}
+
+impl<'s> Prepared<'s> {
+    /// As [`lint`](super::lint()) does.
+    pub(crate) fn read(source: &'s str) -> Result<Self, RenderError> {
+        Ok(Self { source, parsed: Parsed::read(source)? })
+    }
+
+    /// What [`Renderer::render`] makes of it.
+    pub(super) fn render(&self, engine: &GoTemplate, data: &Json) -> Result<String, RenderError> {
+        engine.execute(&self.parsed, self.source, data, &Work::new(engine.now)).map(Output::into_text)
+    }
+}
+
 /// Renders one template after the other. None sees what another has changed.
 pub(super) struct Session<'a> {
     data: &'a Json,

@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     document::{Document, Hardware, InstallFiles, install::install_name_fault},
     limits::FAULTS,
-    template::{TemplateData, lint},
+    template::{Prepared, RenderError, TemplateData, lint},
     yaml::{Fault, Position},
 };
 
@@ -28,6 +28,8 @@ pub(super) fn check(checker: &mut Checker<'_>, new: &[Entry], existing: &[Docume
     let changed = changed(new, existing);
     let machines = std::mem::take(&mut checker.machines);
     let mut told = HashSet::new();
+    // Read once for all machines that have it: of a Profile's that is most of the work.
+    let mut prepared = HashMap::new();
     for (entry, spec) in &machines {
         let Some(files) = &spec.instance.install else { continue };
         let (document, profile) = (&entry.document, Hardware::profile_of(&entry.document));
@@ -39,7 +41,7 @@ pub(super) fn check(checker: &mut Checker<'_>, new: &[Entry], existing: &[Docume
         let profile = profile.and_then(|profile| checker.find(Kind::Profile, profile));
         let (name, labels) = (document.metadata.name.clone(), document.metadata.labels.clone());
         let machine = Hardware { name, labels, spec: spec.clone() };
-        for (name, fault) in faults(checker, &machine, files, now) {
+        for (name, fault) in faults(checker, &machine, files, &mut prepared, now) {
             let owner = profile.filter(|_| !writes(entry, name)).unwrap_or(entry);
             if unreadable.contains(&(std::ptr::from_ref(owner), name)) {
                 continue;
@@ -55,7 +57,7 @@ pub(super) fn check(checker: &mut Checker<'_>, new: &[Entry], existing: &[Docume
 }
 
 /// What a document's own install files have wrong without any machine. Returns the templates that cannot be read.
-fn written<'e>(checker: &mut Checker<'_>, entry: &'e Entry) -> Vec<(&'e str, crate::template::RenderError)> {
+fn written<'e>(checker: &mut Checker<'_>, entry: &'e Entry) -> Vec<(&'e str, RenderError)> {
     let Some(Spec::Hardware(spec) | Spec::Profile(spec)) = &entry.spec else { return Vec::new() };
     let Some(files) = &spec.instance.install else { return Vec::new() };
     if let Some(message) = files.fault() {
@@ -93,6 +95,7 @@ fn faults<'f>(
     checker: &Checker<'_>,
     machine: &Hardware,
     files: &'f InstallFiles,
+    prepared: &mut HashMap<&'f str, Result<Prepared<'f>, RenderError>>,
     now: Timestamp,
 ) -> Vec<(&'f str, Fault)> {
     let networks: BTreeMap<&str, _> = machine
@@ -107,11 +110,16 @@ fn faults<'f>(
         let spec = networks.get(name)?;
         Some(crate::document::Network { name: name.to_owned(), spec: (*spec).clone() })
     };
-    let data = TemplateData::new(machine, &BTreeMap::new(), &|_| None).in_networks(machine, &network).at(now);
-    files
-        .iter()
-        .filter_map(|(name, text)| Some((name.as_str(), data.render(text).err()?.into_fault(""))))
-        .collect()
+    let data = TemplateData::of(machine, &network).at(now);
+    let mut faults = Vec::new();
+    for (name, text) in files.iter() {
+        let rendered = match prepared.entry(text.as_str()).or_insert_with(|| Prepared::read(text)) {
+            Ok(template) => data.render_prepared(template).err(),
+            Err(error) => Some(error.clone()),
+        };
+        faults.extend(rendered.map(|error| (name.as_str(), error.into_fault(""))));
+    }
+    faults
 }
 
 /// A fault of rendering where its template stands, or at the new machine that takes it from a stored Profile.
