@@ -61,6 +61,13 @@ fn path_of(file: &str, named: &str) -> Result<String, &'static str> {
     Ok(path.display().to_string())
 }
 
+/// What is said of a text that is longer than a machine's may be.
+pub(super) fn too_long(what: &str) -> String {
+    format!(
+        "{what} has more than {USER_DATA_BYTES} bytes: put the rest into files that the machine fetches once it runs, as from `/files/`"
+    )
+}
+
 /// The name as it is compared: `./a/b.yaml` and `a/b.yaml` are one file.
 pub(super) fn normal(file: &str) -> String {
     Path::new(file)
@@ -176,7 +183,7 @@ impl<'a> Texts<'a> {
             return Err(format!("`{path}` holds documents, so it is no text for a machine"));
         }
         if text.len() > USER_DATA_BYTES {
-            return Err(format!("`{path}` has more than {USER_DATA_BYTES} bytes"));
+            return Err(too_long(&format!("`{path}`")));
         }
         Ok((given, text))
     }

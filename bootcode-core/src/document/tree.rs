@@ -10,7 +10,7 @@ use std::{
 
 use super::included::{normal, paths_named_in};
 use crate::{
-    limits::{TREE_BYTES, TREE_FILES, YAML_FILE_BYTES},
+    limits::{TREE_BYTES, TREE_FILES, USER_DATA_BYTES, YAML_FILE_BYTES},
     yaml::{self, Fault, Faults},
 };
 
@@ -107,6 +107,14 @@ pub(super) fn walk(
     Ok(())
 }
 
+/// So many bytes of a file at most.
+fn read(path: &Path, most: usize) -> Result<Vec<u8>, TreeError> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(failed(path))?;
+    file.take(most as u64).read_to_end(&mut bytes).map_err(failed(path))?;
+    Ok(bytes)
+}
+
 impl Tree<'_> {
     /// Reads the files that documents name for their texts, unless they are read already. A link may not lead out of the directory.
     fn named_files(&mut self, metadata: &fs::Metadata) -> Result<(), TreeError> {
@@ -127,15 +135,26 @@ impl Tree<'_> {
             if !real.starts_with(&inside) || !fs::metadata(&real).is_ok_and(|metadata| metadata.is_file()) {
                 return Err(TreeError::NoFile { path: path.to_owned() });
             }
-            self.file(path)?;
+            self.text(path)?;
         }
         Ok(())
     }
 
+    /// A text that a document names. Of one that is too long so much is read that the document that names it is at fault.
+    fn text(&mut self, path: &Path) -> Result<(), TreeError> {
+        let mut bytes = read(path, USER_DATA_BYTES + 4)?;
+        if let Err(error) = std::str::from_utf8(&bytes)
+            && error.error_len().is_none()
+            && error.valid_up_to() > USER_DATA_BYTES
+        {
+            // The last character is cut off, not wrong.
+            bytes.truncate(error.valid_up_to());
+        }
+        self.add(path, &bytes)
+    }
+
     fn file(&mut self, path: &Path) -> Result<(), TreeError> {
-        let mut bytes = Vec::new();
-        let file = fs::File::open(path).map_err(failed(path))?;
-        file.take(YAML_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed(path))?;
+        let bytes = read(path, YAML_FILE_BYTES + 1)?;
         let name = path.display().to_string();
         if bytes.len() > YAML_FILE_BYTES {
             let message = format!("the file has more than {YAML_FILE_BYTES} bytes: split it into several");
@@ -143,11 +162,16 @@ impl Tree<'_> {
             self.faults.push(Fault { file, line: 0, column: 0, path, message, suggestion });
             return Ok(());
         }
+        self.add(path, &bytes)
+    }
+
+    fn add(&mut self, path: &Path, bytes: &[u8]) -> Result<(), TreeError> {
+        let name = path.display().to_string();
         self.bytes += bytes.len();
         if self.texts.len() == TREE_FILES || self.bytes > TREE_BYTES {
             return Err(TreeError::TooMany { path: self.root.to_owned() });
         }
-        match yaml::utf8(&name, &bytes) {
+        match yaml::utf8(&name, bytes) {
             Ok(text) => {
                 let text = text.to_owned();
                 self.texts.push((name, text));

@@ -1,5 +1,6 @@
 //! What no document can know alone: references, uniqueness, addresses within networks, and what a Workflow may ask for.
 
+mod data;
 mod hardware;
 mod install;
 mod links;
@@ -71,6 +72,7 @@ pub fn check(new: &DocumentSet, existing: &[Document], origin: Origin, now: Time
     network::check(&mut checker);
     hardware::check(&mut checker);
     secret::check(&mut checker);
+    data::check(&mut checker, &new.entries);
     install::check(&mut checker, &new.entries, existing, now);
     let faulty = template::check(&mut checker, &new.entries);
     workflow::check(&mut checker, &new.entries, existing, origin, now, &faulty);
@@ -141,7 +143,12 @@ impl<'a> Checker<'a> {
         };
         let name = &entry.document.metadata.name;
         match merge(name, profile.map(|p| &p.document.spec), &entry.document.spec) {
-            Ok(spec) => Some(spec),
+            Ok(mut spec) => {
+                if let Some(Spec::Profile(profile)) = profile.and_then(|profile| profile.spec.as_ref()) {
+                    data::share(&mut spec, profile);
+                }
+                Some(spec)
+            }
             Err(_) => {
                 if !entry.faulty && profile.is_none_or(|profile| !profile.faulty) {
                     // Read once more, as nodes, for the paths of all that is wrong.
