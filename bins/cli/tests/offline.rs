@@ -87,6 +87,105 @@ fn every_fault_has_file_line_and_column() {
 }
 
 #[test]
+fn a_secret_where_none_may_stand_is_told_with_a_remedy() {
+    const TEMPLATE: &str = "apiVersion: bootcode/v1
+kind: Template
+metadata: {name: t}
+spec:
+  globalTimeout: 1h
+  actions:
+    - {name: a, image: x, timeout: 1m, command: [sh]}
+";
+    let legacy = TEMPLATE.split("  globalTimeout").next().unwrap().to_owned()
+        + "  data: |\n    version: '0.1'\n    name: t\n    global_timeout: 60\n    tasks:\n    - name: t\n      worker: '{{.device_1}}'\n      \
+           actions:\n      - {name: a, image: {secretRef: site/token}, timeout: 9}\n";
+    let workflow = "---\napiVersion: bootcode/v1\nkind: Workflow\nmetadata: {name: w}\nspec: {template: t, hardware: node-1}\n";
+    let secret = "{secretRef: site/token}";
+    let below = |text: &str| format!("{MACHINE}  {text}\n");
+    for (what, document, place, path) in [
+        ("a host name", below(&format!("hostname: {secret}")), "7:13", "spec.hostname: expected text"),
+        ("a key of SSH", below(&format!("sshKeys: [{secret}]")), "7:13", "spec.sshKeys[0]: expected text"),
+        ("all of them", below(&format!("sshKeys: {secret}")), "7:12", "spec.sshKeys: expected a list"),
+        (
+            "an install file",
+            below(&format!("instance: {{install: {{ks.cfg: {secret}}}}}")),
+            "7:32",
+            "spec.instance.install.ks.cfg: expected text",
+        ),
+        (
+            "all of them",
+            below(&format!("instance: {{install: {secret}}}")),
+            "7:35",
+            "spec.instance.install.secretRef: an install file is no secret",
+        ),
+        (
+            "a label",
+            MACHINE.replace("{name: node-1}", &format!("{{name: node-1, labels: {{rack: {secret}}}}}")),
+            "3:41",
+            "metadata.labels.rack: expected text",
+        ),
+        (
+            "a flag",
+            MACHINE.replace("lab,", &format!("lab, netboot: {secret},")),
+            "6:65",
+            "netboot: expected true",
+        ),
+        (
+            "an image",
+            TEMPLATE.replace("image: x", &format!("image: {secret}")),
+            "7:24",
+            "image: expected text",
+        ),
+        ("a word", TEMPLATE.replace("[sh]", &format!("[{secret}]")), "7:50", "command[0]: expected text"),
+        (
+            "an image in Tinkerbell's form",
+            format!("{legacy}{workflow}---\n{MACHINE}"),
+            "13:26",
+            "image: expected text",
+        ),
+    ] {
+        let (code, said) = validate(&[("a.yaml", NETWORK.as_bytes()), ("b.yaml", document.as_bytes())]);
+        // One line, however wide a terminal is.
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(code, Some(65), "{what}: {said}");
+        for part in [&format!("--> m/b.yaml:{place} "), path, "hash"] {
+            assert!(said.contains(part), "{what}: `{part}` is not in: {said}");
+        }
+    }
+}
+
+#[test]
+fn user_data_of_a_gigabyte_is_refused_with_its_place_and_a_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    // Blocks of a file that nobody wrote take no room on the disk.
+    fs::File::create(dir.path().join("user-data")).unwrap().set_len(1 << 30).unwrap();
+    fs::File::create(dir.path().join("all.yaml")).unwrap().set_len(1 << 30).unwrap();
+    let long = "ä".repeat(200 << 10);
+    fs::write(dir.path().join("long"), &long).unwrap();
+    let remedy = "has more than 262144 bytes: put the rest into files that the machine fetches";
+    // One line, however wide a terminal is.
+    let said = |output: &Output| stderr(output).split_whitespace().collect::<Vec<_>>().join(" ");
+    let refused = |data: &str, place: &str, column: usize| {
+        fs::write(dir.path().join("m.yaml"), format!("{NETWORK}---\n{MACHINE}  {data}\n")).unwrap();
+        let output = bootcode(dir.path(), &["validate", "-f", "m.yaml"], b"");
+        assert_eq!(output.status.code(), Some(65), "{output:?}");
+        for part in [format!("spec.{place} {remedy}"), format!("--> m.yaml:12:{column}")] {
+            assert!(said(&output).contains(&part), "`{part}` is not in: {:.2000}", said(&output));
+        }
+    };
+    for field in ["userData", "vendorData"] {
+        refused(&format!("{field}: {long}"), &format!("{field}: `{field}`"), field.len() + 5);
+        for file in ["user-data", "long"] {
+            let place = format!("{field}.file: `{file}`");
+            refused(&format!("{field}: {{file: {file}}}"), &place, field.len() + 12);
+        }
+    }
+    let output = bootcode(dir.path(), &["validate", "-f", "all.yaml"], b"");
+    assert_eq!(output.status.code(), Some(65), "{output:?}");
+    assert!(stderr(&output).contains("all.yaml") && said(&output).contains("split it into several"));
+}
+
+#[test]
 fn a_hundred_faults_are_listed_at_once_and_across_files() {
     let many = |from: usize| -> String {
         let one =

@@ -46,6 +46,17 @@ impl InstallFiles {
 /// Why a name is none, or `None` for a good one. It is a file's name and the last part of a URL that stands on kernel command
 /// lines, where nothing is quoted.
 pub(super) fn install_name_fault(name: &str) -> Option<String> {
+    match name {
+        "file" => {
+            let remedy = "write what it is called first, as in `install: {ks.cfg: {file: ks.cfg}}`";
+            return Some(format!("`install` holds files by their names, and `file` is none: {remedy}"));
+        }
+        "secretRef" => {
+            let remedy = "write hashes and public keys into the templates, or have the machine fetch its secrets once it is installed";
+            return Some(format!("an install file is no secret: {remedy}"));
+        }
+        _ => {}
+    }
     let good = name.len() <= INSTALL_NAME_BYTES
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
@@ -67,7 +78,22 @@ mod tests {
         for good in ["ks.cfg", "preseed.cfg", "user-data", "t", "1", "Autoinstall_2.yaml", &"a".repeat(64)] {
             assert_eq!(install_name_fault(good), None, "{good}");
         }
-        for bad in ["", ".", "..", ".ks", "-a", "a/b", "a b", "a%2f", "a?b", "a;b", "ä", &"a".repeat(65)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".ks",
+            "-a",
+            "a/b",
+            "a b",
+            "a%2f",
+            "a?b",
+            "a;b",
+            "ä",
+            "file",
+            "secretRef",
+            &"a".repeat(65),
+        ] {
             assert!(install_name_fault(bad).is_some(), "{bad}");
         }
     }

@@ -21,6 +21,9 @@ use crate::limits::YAML_LIST_ITEMS;
 /// `1.0` as a number and `true` as a flag.
 pub(crate) const TEXT_OR_MAPPING: &str = "$text-or-mapping";
 
+/// The key by which documents name a secret, where one may stand.
+const SECRET: &str = "secretRef";
+
 /// A node to be read, and the nodes that are passed over because they failed before.
 #[derive(Clone, Copy)]
 pub(super) struct NodeReader<'a> {
@@ -33,6 +36,10 @@ impl<'a> NodeReader<'a> {
     fn expected(&self, what: &str) -> ReadError {
         let found = match &self.node.content {
             Content::Scalar { text, .. } if !self.node.is_null() => self.reveal.quote(text),
+            Content::Mapping(_) if self.node.get(SECRET).is_some() => format!(
+                "a `{SECRET}`: secrets are read only as `userData`, as `vendorData` and as values in an action's `environment`; \
+                 write here what everybody may know, as a password's hash or a public key"
+            ),
             _ => self.node.describe().to_owned(),
         };
         ReadError::new(format!("expected {what}, found {found}")).at(self.node.id, self.node.position)

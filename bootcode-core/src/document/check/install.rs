@@ -234,6 +234,17 @@ spec:
                 NODE.replace("{file: files/preseed.cfg}", "{secretRef: a/b}"),
                 PRESEED.to_owned(),
             ),
+            // A file without its name.
+            (
+                PROFILE.to_owned(),
+                NODE.replace("{preseed.cfg: {file: files/preseed.cfg}}", "{secretRef: a/b}"),
+                PRESEED.to_owned(),
+            ),
+            (
+                PROFILE.to_owned(),
+                NODE.replace("{preseed.cfg: {file: files/preseed.cfg}}", "{file: files/preseed.cfg}"),
+                PRESEED.to_owned(),
+            ),
         ];
         let all: Vec<String> = rows
             .iter()
