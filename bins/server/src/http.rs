@@ -219,11 +219,15 @@ async fn whole_body(request: Request, next: Next) -> Response {
     if body.is_end_stream() {
         return next.run(Request::from_parts(head, body)).await;
     }
+    let too_large =
+        || (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or broke off\n").into_response();
+    // Of one that says so itself nothing is waited for.
+    if body.size_hint().lower() > WORKER_BODY_BYTES as u64 {
+        return too_large();
+    }
     match timeout(BODY, to_bytes(body, WORKER_BODY_BYTES)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
-        Ok(Err(_)) => {
-            (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or broke off\n").into_response()
-        }
+        Ok(Err(_)) => too_large(),
         Err(_) => (StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n").into_response(),
     }
 }
@@ -289,6 +293,30 @@ mod tests {
             ask(path).await.read_to_end(&mut whole).await.unwrap();
             assert!(whole.starts_with(b"HTTP/1.1 200") && whole.len() >= bytes, "{path}");
         }
+        cancel.cancel();
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_body_that_says_it_is_too_large_is_not_waited_for() {
+        let (listener, address) = bind_machines("http.listen", ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let router = Router::new().route("/", post(|| async { "read" }));
+        let cancel = CancellationToken::new();
+        let serving = tokio::spawn(serve_machines(listener, None, router, cancel.clone()));
+        let start = std::time::Instant::now();
+        for (length, begins) in
+            [(1 << 30, "HTTP/1.1 413"), (WORKER_BODY_BYTES + 1, "HTTP/1.1 413"), (0, "HTTP/1.1 200")]
+        {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let head = format!(
+                "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with(begins), "{length}: {answer}");
+        }
+        assert!(start.elapsed() < BODY, "{:?}", start.elapsed());
         cancel.cancel();
         serving.await.unwrap();
     }

@@ -9,7 +9,6 @@ mod common;
 
 use std::{
     io::Read as _,
-    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -17,12 +16,10 @@ use std::{
 
 use bootcode_api::{ClientError, routes::Problem};
 use bootcode_core::{mac::MacAddr, unknown::Unknown};
-use common::{MACHINE, Place, Serving, TEMPLATE, WORKFLOW, block_on, machines, on_a_wire, request};
-use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpSocket,
+use common::{
+    MACHINE, Place, Serving, TEMPLATE, WORKFLOW, block_on, machines, machines_from, on_a_wire, request,
 };
+use serde_json::{Value, json};
 
 const MAC: &str = "52:54:00:00:00:07";
 const LEASED: &str = "192.168.99.100";
@@ -67,23 +64,6 @@ fn pxe() -> bool {
     status.success()
 }
 
-/// A request to the machines' port from this address of ours.
-fn from(address: &str, request: &[u8]) -> (u16, String) {
-    block_on(async {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
-        let server: SocketAddr = "192.168.99.1:7080".parse().unwrap();
-        let mut stream = socket.connect(server).await.unwrap();
-        stream.write_all(request).await.unwrap();
-        let mut answer = Vec::new();
-        let read = stream.read_to_end(&mut answer);
-        tokio::time::timeout(Duration::from_secs(60), read).await.unwrap().unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-    })
-}
-
 /// Tells an inventory with this token.
 fn tell(token: &str) -> (u16, Value) {
     let headers = format!("content-type: application/json\r\nauthorization: Bearer {token}\r\n");
@@ -120,7 +100,7 @@ fn a_machine_that_nobody_declared_tells_what_it_is_and_restarts_when_it_has_work
         run("ip", &format!("address add {LEASED}/32 dev lo"));
         let get = request("GET", SCRIPT, "", "");
         assert_eq!(machines(&get).0, 403, "not for who did no DHCP");
-        let (status, script) = from(LEASED, &get);
+        let (status, script) = machines_from(LEASED, &get);
         assert_eq!(status, 200, "{script}");
         for part in ["bootcode.mac=52:54:00:00:00:07", "bootcode.addr=192.168.99.100/24"] {
             assert!(script.contains(part), "{script}");
@@ -178,12 +158,12 @@ fn where_the_network_says_otherwise_a_stranger_is_refused_and_one_that_waits_res
         plugged_in();
         assert!(pxe(), "an address of the pool");
         run("ip", &format!("address add {LEASED}/32 dev lo"));
-        let (_, script) = from(LEASED, &request("GET", SCRIPT, "", ""));
+        let (_, script) = machines_from(LEASED, &request("GET", SCRIPT, "", ""));
         let token = script.split("bootcode.inventory=").nth(1).unwrap().split(' ').next().unwrap();
         assert_eq!(tell(token).1["do"], json!("wait"));
         for unknown in ["pool", "record", "ignore"] {
             server.apply(&network(unknown)).unwrap();
-            let (status, text) = from(LEASED, &request("GET", SCRIPT, "", ""));
+            let (status, text) = machines_from(LEASED, &request("GET", SCRIPT, "", ""));
             assert_eq!(status, 403, "{unknown}");
             assert!(text.contains("no Hardware document names this machine"), "{unknown}: {text}");
             assert_eq!(tell(token).1, json!({"do": "restart"}), "{unknown}");
@@ -201,7 +181,7 @@ fn the_worker_tells_what_the_machine_is_and_an_operator_adopts_it() {
         plugged_in();
         assert!(pxe(), "an address of the pool");
         run("ip", &format!("address add {LEASED}/32 dev lo"));
-        let (_, script) = from(LEASED, &request("GET", SCRIPT, "", ""));
+        let (_, script) = machines_from(LEASED, &request("GET", SCRIPT, "", ""));
         place.write("token", script.split("bootcode.inventory=").nth(1).unwrap().split(' ').next().unwrap());
 
         let program = |name| {

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    body::HttpBody as _,
+    extract::{DefaultBodyLimit, Request},
     http::HeaderValue,
-    middleware,
+    middleware::{self, Next},
     response::Response,
     routing::{get, post},
 };
@@ -21,7 +22,10 @@ use bootcode_core::{
     source::HardwareSource, store::Store,
 };
 
-use crate::{limits::OPERATOR_BODY_BYTES, routes};
+use crate::{
+    limits::OPERATOR_BODY_BYTES,
+    routes::{self, Problem},
+};
 
 /// What the operators' API is made of.
 #[derive(Clone)]
@@ -60,8 +64,21 @@ pub fn router(parts: OperatorParts) -> Router {
         .route(routes::ACTION_LOG, get(streams::action_log))
         .fallback(documents::none)
         .layer(DefaultBodyLimit::max(OPERATOR_BODY_BYTES))
+        .layer(middleware::from_fn(bounded))
         .layer(middleware::map_response(with_version))
         .with_state(parts)
+}
+
+/// A body that says itself that it is too large is not waited for.
+async fn bounded(request: Request, next: Next) -> Result<Response, Problem> {
+    let bytes = request.body().size_hint().lower();
+    if bytes > OPERATOR_BODY_BYTES as u64 {
+        let message = format!(
+            "the request has {bytes} bytes, more than the {OPERATOR_BODY_BYTES} that are taken at once: send it in parts"
+        );
+        return Err(Problem::Malformed { status: 413, message });
+    }
+    Ok(next.run(request).await)
 }
 
 /// A client that does not understand an answer can say whose fault that is.

@@ -260,6 +260,24 @@ pub(crate) fn machines(request: &[u8]) -> (u16, String) {
     exchange(stream, request)
 }
 
+/// A connection to the machines' port from another address of ours.
+pub(crate) fn connect_from(address: &str) -> TcpStream {
+    let connected = async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+        socket.connect("192.168.99.1:7080".parse().unwrap()).await.unwrap().into_std().unwrap()
+    };
+    let stream = block_on(connected);
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream
+}
+
+/// Sends a request to the machines' port as it stands, from another address of ours; status and body.
+pub(crate) fn machines_from(address: &str, request: &[u8]) -> (u16, String) {
+    exchange(connect_from(address), request)
+}
+
 /// Sends a request to the operators' socket as it stands; status and body.
 pub(crate) fn operators(socket: &Path, request: &[u8]) -> (u16, String) {
     let stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
