@@ -51,7 +51,11 @@ impl Loader {
         if self != Self::Pxelinux {
             return Ok(None);
         }
-        let text = format!("#!ipxe\n:again\ndhcp || goto again\nchain tftp://{SERVER}/pxelinux.0 ||\nexit\n");
+        // pxelinux looks for its files where DHCP's answer says that it came from.
+        let told = format!("set net0/next-server {SERVER}\nset net0/filename pxelinux.0");
+        let text = format!(
+            "#!ipxe\n:again\ndhcp || goto again\n{told}\nchain tftp://{SERVER}/pxelinux.0 ||\nexit\n"
+        );
         dir.write("rom.ipxe", &text)?;
         Ok(Some(dir.path("rom.ipxe")))
     }
