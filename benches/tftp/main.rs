@@ -56,6 +56,8 @@ const ROUNDS: u32 = 3;
 const ROUND_TRIP: Duration = Duration::from_millis(5);
 /// A transfer that is held open acknowledges this often.
 const HELD: Duration = Duration::from_secs(3);
+/// After which a server has noticed that a client is gone: its longest wait before it sends again, and an eighth of jitter.
+const GONE: Duration = Duration::from_secs(5);
 const START: Duration = Duration::from_secs(30);
 /// Longer than any of it may take.
 const AT_MOST: Duration = Duration::from_secs(120);
@@ -314,6 +316,8 @@ impl Bench {
 
     /// Ten thousand that stay: what each costs in memory.
     fn many(&mut self) -> Result<(), Failed> {
+        // Ports of clients that are gone are given anew; transfers whose last acknowledgement was lost still send to them.
+        thread::sleep(GONE);
         let plan = Plan { pause: HELD, until: HELD * 4, ..self.plan(&self.ours, MANY, 8) };
         let (seen, resident) = thread::scope(|scope| {
             let load = scope.spawn(|| load::run(&plan));

@@ -2,8 +2,9 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// A TFTP transfer has a socket and a file; 10,000 machines may boot at once.
-const WANTED: u64 = 2 * 10_000;
+/// 10,000 machines may boot at once: a TFTP transfer and two connections by HTTP of each, with a socket and a file. Besides them there are the store,
+/// the journal, and files that are kept in memory.
+const WANTED: u64 = 3 * 2 * 10_000 + 4096;
 
 /// Raises the bound as far as this process may, and says so where that is less than a large fleet needs.
 pub(crate) fn raise() {

@@ -42,7 +42,7 @@ const HANDSHAKE: Duration = Duration::from_secs(30);
 const HEAD: Duration = Duration::from_secs(30);
 /// How long the body of a machine's request may take: 1 MiB at most, over the slowest management network.
 const BODY: Duration = Duration::from_secs(30);
-/// Connections of machines at once: two for each of 10,000 that start together, below the files that a process may have open.
+/// Connections of machines at once: two for each of 10,000 that start together.
 const CONNECTIONS: usize = 20_000;
 /// Machines that connect and were not accepted yet: what Linux takes by default (`net.core.somaxconn`). More try again after a second, then two,
 /// then four.
