@@ -9,6 +9,7 @@ mod error;
 mod fuzz;
 mod images;
 mod interrupt;
+mod kickstart;
 mod lab;
 mod osie;
 mod run;

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::docker;
 use crate::error::TaskError;
+use crate::kickstart;
 use crate::run::{capture, has_program, run, step};
 use crate::workspace::Workspace;
 
@@ -103,6 +104,7 @@ const TESTS: &[Package] = &[
     ),
     package("docker.io", "dockerd", "the worker on a real Docker engine"),
     package("strace", "strace", "counts the fsyncs of the store"),
+    package("python3-pip", "pip3", "fetches pykickstart, which reads the kickstart files that are served"),
 ];
 
 /// What benchmarks need: the peers, and the wire between them and the load.
@@ -169,7 +171,7 @@ pub(crate) fn packages(purpose: Purpose, consent: Consent) -> Result<(), TaskErr
     }
 }
 
-/// Everything: packages, and a Docker engine that answers.
+/// Everything: packages, a Docker engine that answers, and a reader of kickstart files.
 ///
 /// # Errors
 /// What could not be set up, with the command that mends it.
@@ -177,6 +179,7 @@ pub(crate) fn everything(workspace: &Workspace, consent: Consent) -> Result<(), 
     packages(Purpose::Tests, consent)?;
     println!("packages: all there");
     docker::ensure(workspace)?;
+    kickstart::ensure(workspace)?;
     if !has_program("cargo-nextest") {
         println!("note: cargo-nextest is not installed; `cargo test` runs the tests instead");
     }

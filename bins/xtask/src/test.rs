@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::docker;
 use crate::error::TaskError;
 use crate::interrupt::Interrupt;
+use crate::kickstart;
 use crate::lab::plan::{Dhcp, Firmware, LabFlags, Loader};
 use crate::lab::{self};
 use crate::run::{cargo, has_program, run, step};
@@ -33,9 +34,14 @@ pub(crate) struct TestFlags {
 pub(crate) fn test(workspace: &Workspace, flags: TestFlags, interrupt: &Interrupt) -> Result<(), TaskError> {
     let consent = Consent::from_flag(flags.yes);
     setup::packages(Purpose::Tests, consent)?;
+    let pykickstart = kickstart::ensure(workspace)?;
     let cargo_step = |name: &str, arguments: &[&str]| {
         step(name, || {
-            run(cargo().current_dir(&workspace.root).env("BOOTCODE_REAL_PEERS", "1").args(arguments))
+            run(cargo()
+                .current_dir(&workspace.root)
+                .env("BOOTCODE_REAL_PEERS", "1")
+                .env("BOOTCODE_PYKICKSTART", &pykickstart)
+                .args(arguments))
         })
     };
     cargo_step("formatting", &["fmt", "--all", "--check"])?;

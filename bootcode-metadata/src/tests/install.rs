@@ -183,6 +183,38 @@ async fn debconf_takes_the_preseed_file() {
     assert!(!good || !complaint.is_empty(), "it looks at all");
 }
 
+/// Anaconda's own reader of kickstart files, of its releases that are maintained. Runs where `BOOTCODE_PYKICKSTART` is the directory with it
+/// (`cargo xtask test` fetches it).
+#[tokio::test]
+async fn pykickstart_takes_the_kickstart_file() {
+    let Some(dir) = std::env::var_os("BOOTCODE_PYKICKSTART").map(std::path::PathBuf::from) else {
+        eprintln!("not run: BOOTCODE_PYKICKSTART is not set");
+        return;
+    };
+    let text = world().get(NODE_1, "/install/ks.cfg", None).await.body;
+    let check = |text: &str, release: &str| {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let mut validator = std::process::Command::new("python3");
+        validator.arg(dir.join("bin/ksvalidator")).args(["--version", release]).arg(file.path());
+        let output = validator.env("PYTHONPATH", &dir).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.success(), said)
+    };
+    for release in ["RHEL8", "RHEL9", "RHEL10", "F44"] {
+        let (good, said) = check(&text, release);
+        assert!(good, "{release}: {said}{text}");
+        for (right, wrong, complaint) in [
+            ("autopart", "autoprat", "Unknown command: autoprat"),
+            ("--bootproto=", "--bootproot=", "unrecognized arguments: --bootproot=static"),
+            ("@core\n%end\n", "@core\n", "%end"),
+        ] {
+            let (good, said) = check(&text.replace(right, wrong), release);
+            assert!(!good && said.contains(complaint), "{release} takes `{wrong}` for `{right}`: {said}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_autoinstall_file_is_yaml_of_what_subiquity_reads() {
     let text = world().get(NODE_1, "/install/user-data", None).await.body;
