@@ -53,12 +53,24 @@ d-i passwd/root-login boolean false
 tasksel tasksel/first multiselect standard, ssh-server
 ";
 
-fn profile(round: usize, install: bool) -> String {
+/// What a Profile has besides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Has {
+    Nothing,
+    UserData,
+    InstallFiles,
+}
+
+fn profile(round: usize, has: Has) -> String {
     let mut text = format!(
         "apiVersion: bootcode/v1\nkind: Profile\nmetadata: {{name: rocky}}\nspec:\n  kernelArgs: [round={round}]\n  sshKeys: \
          [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAxlcncODVW7EFAg191tXBGQN9i+s2aRxNF06KnBkUSN operator]\n"
     );
-    if install {
+    if has == Has::UserData {
+        let words = "packages: [vim] # ".repeat(200 << 10 >> 4);
+        text.push_str(&format!("  userData: '{}'\n", &words[..200 << 10]));
+    }
+    if has == Has::InstallFiles {
         text.push_str("  instance:\n    install:\n");
         for (name, template) in [("ks.cfg", KICKSTART), ("preseed.cfg", PRESEED)] {
             text.push_str(&format!("      {name}: |\n        {}\n", template.replace('\n', "\n        ")));
@@ -72,22 +84,24 @@ pub(crate) fn change(table: &mut Table) {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let snapshot = Snapshot::load(&*store).await.expect("a store in memory");
         let applier = fleet::applier(&store, &snapshot).await;
-        let apply = async |round, install| {
-            let files = [("profile.yaml".to_owned(), profile(round, install))];
+        let apply = async |round, has| {
+            let files = [("profile.yaml".to_owned(), profile(round, has))];
             let start = thread_time();
             applier.apply(&files, Origin::Operator).await.expect("a Profile without faults");
             (thread_time() - start).as_secs_f64()
         };
-        apply(0, false).await;
+        apply(0, Has::Nothing).await;
         fleet::fill_with(&*store, MACHINES, &|machine| machine["spec"]["profile"] = "rocky".into()).await;
-        let bare = apply(1, false).await.min(apply(2, false).await);
-        let rendered = apply(3, true).await.min(apply(4, true).await);
-        table.note(
-            format!("apply of a change to the Profile of {MACHINES} machines"),
-            Wanted::Nothing,
-            bare,
-            "s",
-        );
-        table.note("the same with two install files", Wanted::Nothing, rendered, "s");
+        for (n, (what, has)) in [
+            ("a change to the Profile", Has::Nothing),
+            ("the same with user data of 200 KiB", Has::UserData),
+            ("the same with two install files", Has::InstallFiles),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let took = apply(2 * n + 1, has).await.min(apply(2 * n + 2, has).await);
+            table.note(format!("apply of {what}, {MACHINES} machines"), Wanted::Nothing, took, "s");
+        }
     });
 }

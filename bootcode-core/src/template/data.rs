@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{GoTemplate, Prepared, RenderError, Renderer as _, legacy::legacy};
+use super::{GoTemplate, RenderError, Renderer as _, Renderings, legacy::legacy};
 use crate::document::{Hardware, Network, first_instance};
 
 /// Finds the machine that a worker's id means: by name or MAC. Returns the machine's name.
@@ -118,9 +118,9 @@ impl<'a> TemplateData<'a> {
         GoTemplate { now: self.now }.render(source, &self.values)
     }
 
-    /// The same for a template that was parsed before.
-    pub(crate) fn render_prepared(&self, template: &Prepared<'_>) -> Result<String, RenderError> {
-        template.render(&GoTemplate { now: self.now }, &self.values)
+    /// The same for several templates that were parsed before.
+    pub(crate) const fn renderings(&self) -> Renderings<'_> {
+        Renderings::new(&self.values, self.now)
     }
 
     /// With the documents that the machine's `references` name, by their names there.

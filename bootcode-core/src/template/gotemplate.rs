@@ -78,10 +78,41 @@ impl<'s> Prepared<'s> {
     pub(crate) fn read(source: &'s str) -> Result<Self, RenderError> {
         Ok(Self { source, parsed: Parsed::read(source)? })
     }
+}
 
-    /// What [`Renderer::render`] makes of it.
-    pub(super) fn render(&self, engine: &GoTemplate, data: &Json) -> Result<String, RenderError> {
-        engine.execute(&self.parsed, self.source, data, &Work::new(engine.now)).map(Output::into_text)
+/// Renders templates with the same data, each as [`Renderer::render`] would alone: it costs what it costs there, the data among it, though
+/// they are made once.
+pub(crate) struct Renderings<'a> {
+    data: &'a Json,
+    now: Option<Timestamp>,
+    made: Option<(Value, Work)>,
+}
+
+impl<'a> Renderings<'a> {
+    pub(super) const fn new(data: &'a Json, now: Option<Timestamp>) -> Self {
+        Self { data, now, made: None }
+    }
+
+    /// The text of one, unless it cannot be rendered.
+    pub(crate) fn render(&mut self, template: &Prepared<'_>) -> Result<String, RenderError> {
+        let (value, cost) = match self.made.take() {
+            Some(made) => made,
+            None => {
+                let cost = Work::new(self.now);
+                let value = Value::from_json(self.data, &cost);
+                (value.map_err(|fail| failed(template.source, &Failure { fail, offset: 0 }))?, cost)
+            }
+        };
+        let work = Work::after(&cost);
+        let mut executor = Executor::new(template.source, &template.parsed.templates, &work);
+        let done = executor.run(&template.parsed.main, &value);
+        let done =
+            done.map_err(|failure| failed(template.source, &failure)).map(|()| executor.out.into_text());
+        // What one template has changed no other sees.
+        if !work.has_changed() {
+            self.made = Some((value, cost));
+        }
+        done
     }
 }
 
@@ -130,4 +161,43 @@ fn failed(source: &str, failure: &Failure) -> RenderError {
         Fail::WorksTooMuch => return RenderError::WorksTooMuch { line, column, limit: TEMPLATE_STEPS },
     };
     RenderError::Execution { line, column, message, suggestion }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn templates_that_follow_one_another_say_what_each_says_alone() {
+        let data = json!({"a": {"b": "c"}, "list": (0..1000).collect::<Vec<_>>()});
+        let alone = |source: &str| GoTemplate::default().render(source, &data);
+        let rounds = |rounds: u64| format!("{{{{range {rounds}}}}}{{{{end}}}}{{{{len .list}}}}");
+        // The last that is not too much, to the step.
+        let (mut good, mut bad) = (0, TEMPLATE_STEPS);
+        while bad - good > 1 {
+            let middle = u64::midpoint(good, bad);
+            if alone(&rounds(middle)).is_ok() { good = middle } else { bad = middle }
+        }
+        let sources = [
+            "{{ .a.b }}".to_owned(),
+            rounds(good),
+            rounds(bad),
+            rounds(good),
+            "{{ $_ := set .a \"b\" \"changed\" }}{{ .a.b }}".to_owned(),
+            "{{ .a.b }}".to_owned(),
+            "{{ .a.nothing }}".to_owned(),
+            "{{ $_ := unset .a \"b\" }}{{ .list.nothing }}".to_owned(),
+            "{{ .a.b }}".to_owned(),
+            "{{ range .list }}{{ . }}{{ end }}".to_owned(),
+        ];
+        let mut renderings = Renderings::new(&data, None);
+        for source in &sources {
+            let template = Prepared::read(source).unwrap();
+            assert_eq!(renderings.render(&template), alone(source), "{source}");
+        }
+        let all: Vec<bool> = sources.iter().map(|source| alone(source).is_ok()).collect();
+        assert_eq!(all.iter().filter(|good| !**good).count(), 3, "{all:?}");
+    }
 }

@@ -41,7 +41,7 @@ pub use compile::compile;
 pub(crate) use data::TAKEN_NAMES;
 pub use data::{Resolve, TemplateData};
 pub use gotemplate::GoTemplate;
-pub(crate) use gotemplate::Prepared;
+pub(crate) use gotemplate::{Prepared, Renderings};
 pub use lint::lint;
 pub use native::{compile_native, lint_native};
 pub use render::{RenderError, Renderer};

@@ -57,6 +57,14 @@ impl Work {
         }
     }
 
+    /// As far as another one has come.
+    pub(super) fn after(other: &Self) -> Self {
+        let new = Self::new(other.now);
+        new.steps.set(other.steps.get());
+        new.made_bytes.set(other.made_bytes.get());
+        new
+    }
+
     /// A map becomes another one, and may be one of the data's.
     pub(super) fn change(&self) {
         self.changed.set(true);

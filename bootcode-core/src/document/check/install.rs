@@ -111,10 +111,10 @@ fn faults<'f>(
         Some(crate::document::Network { name: name.to_owned(), spec: (*spec).clone() })
     };
     let data = TemplateData::of(machine, &network).at(now);
-    let mut faults = Vec::new();
+    let (mut faults, mut renderings) = (Vec::new(), data.renderings());
     for (name, text) in files.iter() {
         let rendered = match prepared.entry(text.as_str()).or_insert_with(|| Prepared::read(text)) {
-            Ok(template) => data.render_prepared(template).err(),
+            Ok(template) => renderings.render(template).err(),
             Err(error) => Some(error.clone()),
         };
         faults.extend(rendered.map(|error| (name.as_str(), error.into_fault(""))));
