@@ -26,3 +26,5 @@ hostname
 ip -4 -o address show scope global
 ip -4 route show
 kill "$network"
+# It takes its files in /run with it, which are copied from there.
+wait "$network" || true
