@@ -124,6 +124,14 @@ spec:
             "3:41",
             "metadata.labels.rack: expected text",
         ),
+        ("an image", below(&format!("os: {secret}")), "7:8", "spec.os: unknown key `secretRef`; known are"),
+        (
+            "user data in Tinkerbell's form",
+            "apiVersion: tinkerbell.org/v1alpha1\nkind: Hardware\nmetadata: {name: n}\nspec:\n  userData: {secretRef: a/b}\n"
+                .to_owned(),
+            "5:13",
+            "`vendorData` of bootcode/v1",
+        ),
         (
             "a flag",
             MACHINE.replace("lab,", &format!("lab, netboot: {secret},")),

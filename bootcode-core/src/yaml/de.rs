@@ -23,6 +23,9 @@ pub(crate) const TEXT_OR_MAPPING: &str = "$text-or-mapping";
 
 /// The key by which documents name a secret, where one may stand.
 const SECRET: &str = "secretRef";
+/// What is said where none may.
+const SECRETS: &str = "secrets are read only as `userData` and `vendorData` of bootcode/v1 and as values in an action's \
+                       `environment`; write here what everybody may know, as a password's hash or a public key";
 
 /// A node to be read, and the nodes that are passed over because they failed before.
 #[derive(Clone, Copy)]
@@ -36,10 +39,7 @@ impl<'a> NodeReader<'a> {
     fn expected(&self, what: &str) -> ReadError {
         let found = match &self.node.content {
             Content::Scalar { text, .. } if !self.node.is_null() => self.reveal.quote(text),
-            Content::Mapping(_) if self.node.get(SECRET).is_some() => format!(
-                "a `{SECRET}`: secrets are read only as `userData`, as `vendorData` and as values in an action's `environment`; \
-                 write here what everybody may know, as a password's hash or a public key"
-            ),
+            Content::Mapping(_) if self.node.get(SECRET).is_some() => format!("a `{SECRET}`: {SECRETS}"),
             _ => self.node.describe().to_owned(),
         };
         ReadError::new(format!("expected {what}, found {found}")).at(self.node.id, self.node.position)
@@ -266,6 +266,8 @@ impl<'de> MapAccess<'de> for Entries<'de> {
             if !self.reader.reveal.allows(&key.value.text) {
                 "unknown key".clone_into(&mut error.message);
                 error.suggestion = None;
+            } else if *key.value.text == *SECRET {
+                error.message = format!("{}; {SECRETS}", error.message);
             }
             error.at(key.value.id, key.position)
         })
