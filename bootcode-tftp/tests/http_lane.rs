@@ -8,9 +8,13 @@ use std::{
     fs::File,
     io,
     net::SocketAddr,
+    num::NonZeroU64,
     os::unix::fs::FileExt as _,
-    sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, middleware, response::Response};
@@ -19,13 +23,14 @@ use bootcode_core::{
     files::{Chain, Dir, Hot},
     timeline::{BootEventKind, Reason},
 };
-use bootcode_tftp::http::{Lane, LaneStream, files_router};
+use bootcode_tftp::http::{Downloads, Lane, LaneStream, LargeDownloads, files_router};
 use common::{Timeline, content};
 use futures_util::{StreamExt as _, stream};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinSet,
 };
 use tower::ServiceExt as _;
 
@@ -43,6 +48,10 @@ struct Bed {
 
 /// One file, `osie/vmlinuz-x86_64`; `layers` may stand between it and the connection.
 async fn bed(layers: impl FnOnce(Router) -> Router) -> Bed {
+    bed_with(Downloads::default(), layers).await
+}
+
+async fn bed_with(downloads: Downloads, layers: impl FnOnce(Router) -> Router) -> Bed {
     // A real file system: not every one can tell what is in the kernel's memory.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     std::fs::write(directory.path().join("vmlinuz-x86_64"), content(LEN)).unwrap();
@@ -54,12 +63,8 @@ async fn bed(layers: impl FnOnce(Router) -> Router) -> Bed {
     let chain =
         Chain::new().with_prefix("osie", Arc::new(Hot::new(source, Arc::new(SystemClock), HOT as u64)));
     let timeline = Timeline::default();
-    let router = layers(files_router(
-        Arc::new(chain),
-        Arc::new(timeline.clone()),
-        Arc::new(SystemClock),
-        bootcode_tftp::http::Downloads::default(),
-    ));
+    let router =
+        layers(files_router(Arc::new(chain), Arc::new(timeline.clone()), Arc::new(SystemClock), downloads));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let lanes = Arc::new(Mutex::new(Vec::new()));
@@ -269,4 +274,102 @@ async fn what_a_layer_has_copied_is_never_sent() {
     let mut stream = bed.connect().await;
     stream.write_all(request("GET", "").as_bytes()).await.unwrap();
     assert!(head(&mut stream).await.is_err(), "an answer without a file was sent");
+}
+
+fn large(parallel: usize, bytes_per_second: Option<u64>) -> Downloads {
+    let bytes_per_second = bytes_per_second.and_then(NonZeroU64::new);
+    Downloads::new(LargeDownloads { from_bytes: 1 << 20, parallel, bytes_per_second })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_connection_sends_keeps_below_the_rate_with_the_others_and_is_shared() {
+    const RATE: usize = 16 << 20;
+    const SHARE: usize = 8 << 20;
+    let bed = Arc::new(bed_with(large(64, Some(RATE as u64)), |router| router).await);
+    let begin = Instant::now();
+    let clients = (0..4).map(|_| {
+        let bed = Arc::clone(&bed);
+        tokio::spawn(async move {
+            let mut stream = bed.connect().await;
+            let range = request("GET", &format!("Range: bytes=0-{}\r\n", SHARE - 1));
+            stream.write_all(range.as_bytes()).await.unwrap();
+            let (_, len) = head(&mut stream).await.unwrap();
+            assert!(rest(&mut stream, len).await == content(LEN)[..SHARE], "another range");
+            begin.elapsed().as_secs_f64()
+        })
+    });
+    let took: Vec<f64> =
+        futures_util::future::join_all(clients).await.into_iter().map(Result::unwrap).collect();
+    let (first, last) = took.iter().fold((f64::MAX, 0_f64), |(least, most), &s| (least.min(s), most.max(s)));
+    assert!(bed.sent() > 2 * SHARE as u64, "only {} bytes went by sendfile", bed.sent());
+    let at_the_rate = (4 * SHARE) as f64 / RATE as f64;
+    assert!(last > 0.9 * at_the_rate, "{last} s for what takes {at_the_rate} s");
+    assert!(first > 0.8 * last, "one was served before the others: {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_connection_sends_waits_for_its_turn() {
+    let bed = bed_with(large(1, None), |router| router).await;
+    let ask = async || {
+        let mut stream = bed.connect().await;
+        stream.write_all(request("GET", "").as_bytes()).await.unwrap();
+        head(&mut stream).await.unwrap();
+        stream
+    };
+    // It has the turn, and does not read.
+    let mut first = ask().await;
+    let mut second = ask().await;
+    let mut sip = [0; 256];
+    second.read_exact(&mut sip).await.unwrap();
+    assert_eq!(sip, content(256)[..], "who waits hears of us");
+    let more = tokio::time::timeout(Duration::from_millis(500), second.read_u8()).await;
+    assert!(more.is_err(), "and has no more before its turn");
+    assert!(rest(&mut first, LEN).await == content(LEN), "another file");
+    assert!(rest(&mut second, LEN - 256).await == content(LEN)[256..], "another file");
+    assert!(bed.sent() > LEN as u64, "only {} bytes went by sendfile", bed.sent());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_downloads_at_once_go_on_together() {
+    const CLIENTS: usize = 1000;
+    const SHARE: usize = 2 << 20;
+    let (_, most) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, most, most).unwrap();
+    let bed = Arc::new(bed_with(large(CLIENTS, None), |router| router).await);
+    let range = request("GET", &format!("Range: bytes=0-{}\r\n", SHARE - 1));
+    let mut streams = Vec::new();
+    for _ in 0..CLIENTS {
+        let socket = TcpSocket::new_v4().unwrap();
+        // So that the system holds little of what is on its way.
+        socket.set_recv_buffer_size(32 << 10).unwrap();
+        let mut stream = socket.connect(bed.address).await.unwrap();
+        stream.write_all(range.as_bytes()).await.unwrap();
+        streams.push(stream);
+    }
+    let got: Arc<Vec<AtomicUsize>> = Arc::new((0..CLIENTS).map(|_| AtomicUsize::new(0)).collect());
+    let at_first_end = Arc::new(OnceLock::new());
+    let all = Arc::new(content(SHARE));
+    let mut clients = JoinSet::new();
+    for (client, mut stream) in streams.into_iter().enumerate() {
+        let (got, at_first_end, all) = (Arc::clone(&got), Arc::clone(&at_first_end), Arc::clone(&all));
+        clients.spawn(async move {
+            let (_, len) = head(&mut stream).await.unwrap();
+            assert_eq!(len, SHARE);
+            let mut at = 0;
+            while at < len {
+                let part = rest(&mut stream, (len - at).min(16 << 10)).await;
+                assert!(!part.is_empty() && part[..] == all[at..at + part.len()], "{client} at {at}");
+                at += part.len();
+                got[client].store(at, Relaxed);
+            }
+            at_first_end.get_or_init(|| got.iter().map(|bytes| bytes.load(Relaxed)).collect::<Vec<_>>());
+        });
+    }
+    clients.join_all().await;
+    let mut got = at_first_end.get().unwrap().clone();
+    got.sort_unstable();
+    let mean = got.iter().sum::<usize>() / CLIENTS;
+    eprintln!("when the first had all of {SHARE}: least {}, 1 of 100 {}, mean {mean}", got[0], got[10]);
+    assert!(got[0] * 4 > mean, "one has {} of a mean of {mean} when another has all", got[0]);
+    assert!(bed.sent() > (CLIENTS * SHARE / 2) as u64, "only {} bytes went by sendfile", bed.sent());
 }
