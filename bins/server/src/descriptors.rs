@@ -2,15 +2,18 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// 10,000 machines may boot at once: a TFTP transfer and two connections by HTTP of each, with a socket and a file. Besides them there are the store,
-/// the journal, and files that are kept in memory.
-const WANTED: u64 = 3 * 2 * 10_000 + 4096;
+/// 10,000 machines may boot at once: a TFTP transfer of each has a socket and a file.
+const TRANSFERS: u64 = 2 * 10_000;
+/// The store, the journal, and files that are kept in memory.
+const OTHERS: u64 = 4096;
 
-/// Raises the bound as far as this process may, and says so where that is less than a large fleet needs.
-pub(crate) fn raise() {
+/// Raises the bound as far as this process may, and says so where that is less than a large fleet needs, with so many connections of
+/// machines over HTTP.
+pub(crate) fn raise(connections: usize) {
+    let wanted = TRANSFERS + 2 * connections as u64 + OTHERS;
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         // Only root may raise the hard bound.
-        let most = hard.max(WANTED);
+        let most = hard.max(wanted);
         if setrlimit(Resource::RLIMIT_NOFILE, most, most).is_ok() {
             return Ok((soft, most));
         }
@@ -18,12 +21,13 @@ pub(crate) fn raise() {
         Ok((soft, hard))
     });
     match raised {
-        Ok((from, to)) if to < WANTED => {
+        Ok((from, to)) if to < wanted => {
             tracing::warn!(
                 from,
                 to,
-                wanted = WANTED,
-                "few open files are allowed: some thousand machines at once need LimitNOFILE= or `ulimit -Hn`"
+                wanted,
+                "few open files are allowed: so many machines at once need LimitNOFILE= or `ulimit -Hn`, or fewer \
+                 connections by http.connections.total"
             );
         }
         Ok((from, to)) if from == to => tracing::debug!(to, "open files that are allowed are enough"),

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -21,9 +22,9 @@ use axum::{
 use bootcode_api::limits::WORKER_BODY_BYTES;
 use bootcode_metadata::HopLimit;
 use bootcode_tftp::http::Lane;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream},
     task::JoinSet,
     time::timeout,
@@ -31,22 +32,29 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::{error::ServerError, hops::Hops, stall::Stall, tls::Identity};
+use crate::{
+    config::ConnectionLimits,
+    connections::{Connections, End},
+    error::ServerError,
+    hops::Hops,
+    patience::{Answered, Course, Patient},
+    tls::Identity,
+};
 
 /// How long open requests may take to end when the server stops; waiting claims are cut off after it.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// How long a handshake may take: old firmware computes for seconds.
 const HANDSHAKE: Duration = Duration::from_secs(30);
-/// How long the head of a machine's request may take, and the pause before it on a connection that is kept.
-const HEAD: Duration = Duration::from_secs(30);
 /// How long the body of a machine's request may take: 1 MiB at most, over the slowest management network.
 const BODY: Duration = Duration::from_secs(30);
-/// Connections of machines at once: two for each of 10,000 that start together.
-const CONNECTIONS: usize = 20_000;
 /// Machines that connect and were not accepted yet: what Linux takes by default (`net.core.somaxconn`). More try again after a second, then two,
 /// then four.
 const BACKLOG: u32 = 4096;
+/// How long and how much is read after the answer to what was no request, for what is left unread has the system reset the connection, and the
+/// answer is lost with it (RFC 9112, 9.6).
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: u64 = 1 << 20;
 /// How long accepting rests after a failure, which is the lack of something.
 const REST: Duration = Duration::from_millis(100);
 
@@ -122,12 +130,13 @@ impl OperatorSocket {
 
 /// Serves machines until cancelled; with TLS where there is an identity.
 ///
-/// Whoever is slow is cut off: a request's head has [`HEAD`], its body [`BODY`], and who takes nothing of an answer is let go after
-/// [`STALL`](crate::stall::STALL). What machines fetch may take as long as it takes.
+/// Whoever is slow is cut off: a request's head, the pause before it and a machine that takes nothing of an answer have the times of
+/// `http.connections`, a request's body has [`BODY`]. What machines fetch may take as long as it takes.
 pub(crate) async fn serve_machines(
     listener: TcpListener,
     identity: Option<Arc<Identity>>,
     router: Router,
+    bounds: Connections,
     cancel: CancellationToken,
 ) {
     let router = router.layer(middleware::from_fn(whole_body));
@@ -139,10 +148,13 @@ pub(crate) async fn serve_machines(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) if connections.len() < CONNECTIONS => {
-                connections.spawn(connection(stream, peer, identity.clone(), router.clone(), cancel.clone()));
+            Ok((stream, peer)) => {
+                let Some(place) = bounds.admit(peer) else { continue };
+                let limits = bounds.limits();
+                let serving =
+                    connection(stream, peer, limits, identity.clone(), router.clone(), cancel.clone());
+                connections.spawn(async move { place.ended(serving.await) });
             }
-            Ok((_, peer)) => tracing::warn!(%peer, CONNECTIONS, "refused: too many connections are open"),
             Err(error) => {
                 // Out of descriptors, or the peer went away already; the listener itself stays good.
                 tracing::warn!(%error, "a connection cannot be accepted");
@@ -159,58 +171,82 @@ pub(crate) async fn serve_machines(
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
+    limits: ConnectionLimits,
     identity: Option<Arc<Identity>>,
     router: Router,
     cancel: CancellationToken,
-) {
+) -> End {
     let _ = stream.set_nodelay(true);
     let (stream, hops) = Hops::new(stream);
     let lane = stream.lane();
     let Some(identity) = identity else {
-        return requests(stream, (peer, hops), Some(lane), router, cancel).await;
+        return requests(stream, (peer, hops), Some(lane), limits, router, cancel).await;
     };
     let handshake = timeout(HANDSHAKE, identity.acceptor().accept(stream));
     match cancel.run_until_cancelled(handshake).await {
         // What is encrypted has to be read.
-        Some(Ok(Ok(stream))) => requests(stream, (peer, hops), None, router, cancel).await,
+        Some(Ok(Ok(stream))) => return requests(stream, (peer, hops), None, limits, router, cancel).await,
         Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "no TLS with a machine"),
         Some(Err(_)) => tracing::debug!(%peer, "no TLS with a machine: it took too long"),
-        None => {}
+        None => return End::Stopped,
     }
+    End::NoTls
 }
 
 async fn requests<S>(
     stream: S,
     (peer, hops): (SocketAddr, HopLimit),
     lane: Option<Lane>,
+    limits: ConnectionLimits,
     router: Router,
     cancel: CancellationToken,
-) where
+) -> End
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let course = Course::default();
+    let stream = Patient::new(stream, limits, course.clone());
+    let known = course.clone();
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        let answering = known.request();
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(hops.clone());
         if let Some(lane) = &lane {
             request.extensions_mut().insert(lane.clone());
         }
-        router.clone().oneshot(request)
+        let answer = router.clone().oneshot(request);
+        async move { answer.await.map(|answer| answer.map(|body| Answered::new(body, answering))) }
     });
-    let serving = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(Stall::new(stream)), service);
-    let mut serving = std::pin::pin!(serving);
+    // The stream knows the times, and which of them passed.
+    let mut serving = hyper::server::conn::http1::Builder::new()
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(stream), service);
     let result = tokio::select! {
-        result = serving.as_mut() => result,
+        result = &mut serving => result,
         () = cancel.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+            Pin::new(&mut serving).graceful_shutdown();
+            (&mut serving).await
         }
     };
-    if let Err(error) = result {
+    if let Err(error) = &result {
         tracing::debug!(%peer, %error, "a connection of a machine ended");
     }
+    match (course.cut_off(), result) {
+        (Some(end), _) => end,
+        (None, Ok(())) if cancel.is_cancelled() => End::Stopped,
+        (None, Ok(())) => End::Closed,
+        (None, Err(error)) if error.is_parse() => {
+            let rest = serving.into_parts().io.into_inner().take(LINGER_BYTES);
+            Box::pin(linger(rest)).await;
+            End::Malformed
+        }
+        (None, Err(_)) => End::Aborted,
+    }
+}
+
+/// Reads on until the peer has done, too.
+async fn linger(mut rest: impl AsyncRead + Unpin) {
+    let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
 }
 
 /// Waits for a request's body before anybody works with it, within [`BODY`].
@@ -258,10 +294,13 @@ mod tests {
 
     use axum::routing::post;
     use futures_util::stream;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncWriteExt as _;
 
     use super::*;
-    use crate::stall::STALL;
+
+    fn bounds() -> Connections {
+        Connections::new(ConnectionLimits::default())
+    }
 
     async fn answer(body: Body) -> StatusCode {
         let sizes = Router::new().route("/", post(|body: String| async move { body.len().to_string() }));
@@ -275,7 +314,7 @@ mod tests {
         let (listener, address) = bind_machines("http.listen", ([127, 0, 0, 1], 0).into()).await.unwrap();
         let large = Router::new().route("/", get(|| async { vec![7; LARGE] })).merge(health());
         let cancel = CancellationToken::new();
-        let serving = tokio::spawn(serve_machines(listener, None, large, cancel.clone()));
+        let serving = tokio::spawn(serve_machines(listener, None, large, bounds(), cancel.clone()));
         let ask = async |path: &str| {
             let mut stream = TcpStream::connect(address).await.unwrap();
             let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
@@ -284,7 +323,7 @@ mod tests {
         };
         let mut stopped = ask("/").await;
         stopped.read_exact(&mut [0; 100]).await.unwrap();
-        tokio::time::sleep(STALL + Duration::from_secs(1)).await;
+        tokio::time::sleep(bounds().limits().stall() + Duration::from_secs(1)).await;
         let mut rest = Vec::new();
         let ended = stopped.read_to_end(&mut rest).await;
         assert!(ended.is_err() || rest.len() < LARGE, "it was let go short of the end");
@@ -302,7 +341,7 @@ mod tests {
         let (listener, address) = bind_machines("http.listen", ([127, 0, 0, 1], 0).into()).await.unwrap();
         let router = Router::new().route("/", post(|| async { "read" }));
         let cancel = CancellationToken::new();
-        let serving = tokio::spawn(serve_machines(listener, None, router, cancel.clone()));
+        let serving = tokio::spawn(serve_machines(listener, None, router, bounds(), cancel.clone()));
         let start = std::time::Instant::now();
         for (length, begins) in
             [(1 << 30, "HTTP/1.1 413"), (WORKER_BODY_BYTES + 1, "HTTP/1.1 413"), (0, "HTTP/1.1 200")]

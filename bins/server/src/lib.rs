@@ -16,6 +16,7 @@
 
 mod backup;
 pub mod config;
+mod connections;
 mod control;
 mod data;
 mod error;
@@ -27,10 +28,10 @@ mod images;
 mod interfaces;
 mod metrics;
 mod operators;
+mod patience;
 mod secrets;
 mod server;
 mod sources;
-mod stall;
 mod tls;
 
 pub use backup::BackupError;

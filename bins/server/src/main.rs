@@ -144,7 +144,7 @@ fn run(arguments: Arguments) -> Result<(), ServerError> {
         print(&format!("{} is a copy of the store\n", file.display()));
         return Ok(());
     }
-    descriptors::raise();
+    descriptors::raise(config.http.connections.total);
     runtime.block_on(async {
         let server = Server::builder(config).build()?;
         let cancel = CancellationToken::new();

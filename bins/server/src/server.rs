@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     backup,
     config::{Config, StoreKind},
+    connections::Connections,
     control::{Control, Own},
     data::{DATABASE, DataDir},
     error::{ServerError, with_causes},
@@ -221,6 +222,8 @@ impl Server {
         tftp.metrics().register(&mut registry);
         counted.register(&mut registry);
         downloads.metrics().register(&mut registry);
+        let connections = Connections::new(config.http.connections);
+        connections.register(&mut registry);
         let operator_routes = http::health()
             .merge(metrics::router(registry))
             .merge(images.operators(&site))
@@ -268,13 +271,13 @@ impl Server {
         start("TFTP", Box::pin(tftp.run(cancel.clone())));
         if let Some((listener, identity)) = encrypted {
             tracing::info!(address = ?listener.local_addr().ok(), "machines are served with TLS, too");
-            let serve =
-                http::serve_machines(listener, Some(identity), machine_routes.clone(), cancel.clone());
+            let (connections, routes) = (connections.clone(), machine_routes.clone());
+            let serve = http::serve_machines(listener, Some(identity), routes, connections, cancel.clone());
             start("machines' HTTP with TLS", Box::pin(serve));
         }
         start(
             "machines' HTTP",
-            Box::pin(http::serve_machines(machines, None, machine_routes, cancel.clone())),
+            Box::pin(http::serve_machines(machines, None, machine_routes, connections, cancel.clone())),
         );
         if !remote.is_empty() {
             let serve = remote.serve(operator_routes.clone(), cancel.clone());

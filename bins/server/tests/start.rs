@@ -80,6 +80,13 @@ fn faults_of_the_configuration_have_their_place_and_a_remedy() {
             &["http.largeDownloads.parallel", "as in 64"],
         ),
         (
+            "a time that nobody can keep",
+            "interfaces: [lo]\nhttp: {connections: {headSeconds: 0}}\n",
+            &["--check"],
+            78,
+            &["http.connections.headSeconds", "as in 30"],
+        ),
+        (
             "what is not built",
             "interfaces: [lo]\nsyslog: {listen: '0.0.0.0:514'}\n",
             &[],

@@ -11,7 +11,7 @@ use bootcode_core::limits;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, LargeFiles};
+use super::{ConfigError, ConnectionLimits, LargeFiles};
 
 /// The server's configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,6 +105,8 @@ pub struct Http {
     /// Proxies of metadata, by their networks: what these write into `X-Forwarded-For` says which machine asks.
     #[serde(rename = "trustedProxies", skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<IpNet>,
+    /// How many connections there may be, and how long a quiet one is borne.
+    pub connections: ConnectionLimits,
     /// What of them is large, and what that may take of the link.
     #[serde(rename = "largeDownloads")]
     pub large_downloads: LargeFiles,
@@ -223,6 +225,7 @@ impl Default for Http {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 7080)),
             trusted_proxies: Vec::new(),
+            connections: ConnectionLimits::default(),
             large_downloads: LargeFiles::default(),
             tls: None,
         }
@@ -349,6 +352,7 @@ impl Config {
             let message = "no machine could boot: write 1 at least, or leave it out".to_owned();
             return Err(ConfigError::Value { key: "tftp.perAddress", message });
         }
+        self.http.connections.check()?;
         self.http.large_downloads.check()?;
         if self.hot_mib > 1 << 20 {
             let message = "more than a TiB of memory: write MiB, as in 64".to_owned();

@@ -1,9 +1,11 @@
 //! `bootcode.yaml`, its defaults and what overrides it.
 
+mod connections;
 mod downloads;
 mod file;
 mod overrides;
 
+pub use connections::ConnectionLimits;
 pub use downloads::LargeFiles;
 pub use file::{Api, ApiTls, Config, Http, HttpTls, Registry, Retention, SourceDir, StoreKind, Syslog, Tftp};
 pub use overrides::{Override, OverrideError};
@@ -136,6 +138,40 @@ mod tests {
             ("megabitsPerSecond", "10000001", "as in 10000 for 10 Gb/s"),
         ] {
             let key = format!("http.largeDownloads.{key}");
+            let fault = read(FILE, &[&format!("{key}={value}")]).unwrap_err().to_string();
+            assert!(fault.starts_with(&key) && fault.contains(remedy), "{fault}");
+        }
+    }
+
+    #[test]
+    fn connections_have_bounds_that_make_sense() {
+        let default = read(FILE, &[]).unwrap().http.connections;
+        assert_eq!(default, ConnectionLimits::default());
+        let some = "http: {connections: {total: 100, perAddress: 4, idleSeconds: 5}}\n";
+        let some = read(&format!("{FILE}{some}"), &["http.connections.stallSeconds=3600"]).unwrap();
+        let expected = ConnectionLimits {
+            total: 100,
+            per_address: Some(4),
+            idle_seconds: 5,
+            stall_seconds: 3600,
+            ..default
+        };
+        assert_eq!(some.http.connections, expected);
+        let misspelt = read(&format!("{FILE}http: {{connections: {{headseconds: 5}}}}\n"), &[]).unwrap_err();
+        assert!(misspelt.to_string().starts_with("bootcode.yaml:4:"), "{misspelt}");
+        for (key, value, remedy) in [
+            ("total", "0", "as in 20000"),
+            ("total", "1000001", "from 1 to 1000000"),
+            ("perAddress", "0", "or leave it out"),
+            ("perAddress", "20001", "to that of http.connections.total"),
+            ("headSeconds", "0", "as in 30"),
+            ("headSeconds", "3601", "from 1 to 3600"),
+            ("idleSeconds", "0", "as in 30"),
+            ("idleSeconds", "3601", "from 1 to 3600"),
+            ("stallSeconds", "0", "as in 60"),
+            ("stallSeconds", "3601", "from 1 to 3600"),
+        ] {
+            let key = format!("http.connections.{key}");
             let fault = read(FILE, &[&format!("{key}={value}")]).unwrap_err().to_string();
             assert!(fault.starts_with(&key) && fault.contains(remedy), "{fault}");
         }

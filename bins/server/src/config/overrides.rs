@@ -6,7 +6,7 @@ use bootcode_core::yaml;
 use serde_json::{Map, Value};
 
 /// Keys that an override may set. An environment variable's name has no dots, so it is looked up here.
-const KEYS: [&str; 30] = [
+const KEYS: [&str; 35] = [
     "data_dir",
     "store",
     "interfaces",
@@ -15,6 +15,11 @@ const KEYS: [&str; 30] = [
     "tftp.singlePort",
     "tftp.perAddress",
     "http.listen",
+    "http.connections.total",
+    "http.connections.perAddress",
+    "http.connections.headSeconds",
+    "http.connections.idleSeconds",
+    "http.connections.stallSeconds",
     "http.largeDownloads.fromMib",
     "http.largeDownloads.parallel",
     "http.largeDownloads.megabitsPerSecond",
