@@ -5,7 +5,6 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -224,7 +223,7 @@ where
     let result = tokio::select! {
         result = &mut serving => result,
         () = cancel.cancelled() => {
-            Pin::new(&mut serving).graceful_shutdown();
+            std::pin::Pin::new(&mut serving).graceful_shutdown();
             (&mut serving).await
         }
     };
