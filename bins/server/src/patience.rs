@@ -10,7 +10,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -44,6 +44,8 @@ struct State {
     phase: Phase,
     requests: u64,
     cut_off: Option<End>,
+    /// Who reads while we work on an answer. hyper does not read again by itself when that is done: a pause would go unseen.
+    reader: Option<Waker>,
 }
 
 impl Course {
@@ -62,6 +64,15 @@ impl Course {
 
     fn phase(&self) -> Phase {
         self.state().phase
+    }
+
+    /// What is awaited while nothing comes; while we work on an answer, `reader` is told of its end.
+    fn awaits(&self, reader: &Waker) -> Phase {
+        let mut state = self.state();
+        if state.phase == Phase::Answer {
+            state.reader = Some(reader.clone());
+        }
+        state.phase
     }
 
     fn cut(&self, end: End, quiet: Duration) -> io::Error {
@@ -84,8 +95,14 @@ pub(crate) struct Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         let mut state = self.course.state();
-        if state.requests == self.number {
-            state.phase = Phase::Idle;
+        if state.requests != self.number {
+            return;
+        }
+        state.phase = Phase::Idle;
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
         }
     }
 }
@@ -193,6 +210,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
             self.reading = None;
         }
         if read.is_pending() {
+            let phase = self.course.awaits(context.waker());
             return self.poll_quiet(phase, context);
         }
         if phase == Phase::Idle && buffer.filled().len() > before {
@@ -326,6 +344,18 @@ mod tests {
         theirs.read_exact(&mut [0; 4]).await.unwrap();
         drop(answering);
         assert_eq!(cut_off(&course, ours.read_u8()).await, (20, Some(End::Idle)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_already_hears_that_the_pause_begins() {
+        let (mut ours, _theirs, course) = pair();
+        let answering = course.request();
+        let reading = tokio::spawn(async move { ours.read_u8().await });
+        tokio::time::sleep(LIMITS.idle() * 3).await;
+        assert!(!reading.is_finished());
+        drop(answering);
+        let ended = tokio::time::timeout(LIMITS.idle() * 100, reading);
+        assert_eq!(cut_off(&course, async { ended.await.unwrap().unwrap() }).await, (20, Some(End::Idle)));
     }
 
     #[tokio::test(start_paused = true)]
