@@ -45,7 +45,7 @@ pub(super) async fn drive(
             Ok(()) => {}
             Err(SendError::Read(error)) => return Ended::Read(error),
             Err(SendError::Socket(error)) if is_unreachable(&error) => {
-                sender.handle_unreachable();
+                gone(sender, channel, &mut packet);
                 continue;
             }
             // A full queue or a link that is down for a moment: as good as lost, the timer sends again.
@@ -67,11 +67,22 @@ pub(super) async fn drive(
                 }
             }
             Ok(None) => sender.handle_timeout(now()),
-            Err(error) if is_unreachable(&error) => sender.handle_unreachable(),
+            Err(error) if is_unreachable(&error) => gone(sender, channel, &mut packet),
             Err(error) if is_transient(&error) => {}
             Err(error) => return Ended::Socket(error),
         }
     }
+}
+
+/// The client's port is closed. What it said before that lies behind the news of it: its last acknowledgement, where a copy of a block came
+/// after it had left.
+fn gone(sender: &mut Sender, channel: &mut Channel, buffer: &mut [u8]) {
+    while let Ok(Some(len)) = channel.receive_now(buffer) {
+        if let Ok(packet) = Packet::parse(&buffer[..len]) {
+            sender.handle(&packet, now());
+        }
+    }
+    sender.handle_unreachable();
 }
 
 async fn expired(deadline: Option<tokio::time::Instant>) {
@@ -172,4 +183,29 @@ fn is_transient(error: &io::Error) -> bool {
                 | Errno::EINTR
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::tftp::{Mode, Options, Request, Terms};
+
+    /// A client may be gone when a copy of its last block arrives; the system tells that before it gives what the client said.
+    #[tokio::test]
+    async fn who_has_acknowledged_and_gone_has_its_file() {
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let peer = client.local_addr().unwrap();
+        let mut channel = Channel::own(peer.ip(), peer).await.unwrap();
+        let Channel::Own(socket) = &channel else { panic!("it has a port of its own") };
+        client.send_to(&[0, 4, 0, 1], socket.local_addr().unwrap()).unwrap();
+        drop(client);
+        let options = Options { blksize: None, timeout: None, tsize: None, windowsize: None };
+        let request = Request { filename: b"f", mode: Some(Mode::Octet), options };
+        let blob = Blob::memory("content", "tag");
+        let mut sender = Sender::new(Terms::agree(&request, blob.len), 1, now());
+        let ended = drive(&mut sender, &blob, &mut channel, &CancellationToken::new(), || {}).await;
+        assert!(matches!(ended, Ended::Outcome(Outcome::Finished)), "{ended:?}");
+    }
 }
