@@ -30,6 +30,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpSocket, TcpStream},
+    sync::Barrier,
     task::JoinSet,
 };
 use tower::ServiceExt as _;
@@ -385,18 +386,23 @@ async fn a_thousand_downloads_at_once_go_on_together() {
     let got: Arc<Vec<AtomicUsize>> = Arc::new((0..CLIENTS).map(|_| AtomicUsize::new(0)).collect());
     let at_first_end = Arc::new(OnceLock::new());
     let all = Arc::new(content(SHARE));
+    // Nobody reads before all can: it is the server that shares, not the order in which readers are started.
+    let ready = Arc::new(Barrier::new(CLIENTS));
     let mut clients = JoinSet::new();
     for (client, mut stream) in streams.into_iter().enumerate() {
         let (got, at_first_end, all) = (Arc::clone(&got), Arc::clone(&at_first_end), Arc::clone(&all));
+        let ready = Arc::clone(&ready);
         clients.spawn(async move {
             let (_, len) = head(&mut stream).await.unwrap();
             assert_eq!(len, SHARE);
+            ready.wait().await;
             let mut at = 0;
             while at < len {
                 let part = rest(&mut stream, (len - at).min(16 << 10)).await;
                 assert!(!part.is_empty() && part[..] == all[at..at + part.len()], "{client} at {at}");
                 at += part.len();
                 got[client].store(at, Relaxed);
+                tokio::task::yield_now().await;
             }
             at_first_end.get_or_init(|| got.iter().map(|bytes| bytes.load(Relaxed)).collect::<Vec<_>>());
         });
