@@ -18,7 +18,7 @@ use axum::body::{Body as AxumBody, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 
 use crate::{config::ConnectionLimits, connections::End};
@@ -144,13 +144,16 @@ pub(crate) struct Patient<S> {
     stream: S,
     limits: ConnectionLimits,
     course: Course,
-    reading: Option<(Phase, Pin<Box<Sleep>>)>,
+    /// What is awaited, and how long.
+    reading: Option<(Phase, Instant)>,
+    /// Goes off then or earlier; in most pauses it need not be touched.
+    timer: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
     pub(crate) const fn new(stream: S, limits: ConnectionLimits, course: Course) -> Self {
-        Self { stream, limits, course, reading: None, writing: None }
+        Self { stream, limits, course, reading: None, timer: None, writing: None }
     }
 
     /// A read that has come to nothing so far; an error where that is for too long.
@@ -160,17 +163,31 @@ impl<S> Patient<S> {
             Phase::Head => (self.limits.head(), End::SlowHead),
             Phase::Idle => (self.limits.idle(), End::Idle),
         };
-        let timer = match &mut self.reading {
-            Some((of, timer)) if *of == phase => timer,
-            other => &mut other.insert((phase, Box::pin(sleep(time)))).1,
+        let until = match self.reading {
+            Some((of, until)) if of == phase => until,
+            _ => self.reading.insert((phase, Instant::now() + time)).1,
         };
-        ready!(timer.as_mut().poll(context));
+        ready!(self.poll_until(until, context));
         if self.writing.is_none() {
             return Poll::Ready(Err(self.course.cut(end, time)));
         }
         // It has not taken the last answer yet, for which it has another time.
-        timer.as_mut().reset(Instant::now() + time);
-        timer.as_mut().poll(context).map(Ok)
+        let until = Instant::now() + time;
+        self.reading = Some((phase, until));
+        self.poll_until(until, context).map(Ok)
+    }
+
+    fn poll_until(&mut self, until: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if timer.deadline() > until {
+            timer.as_mut().reset(until);
+        }
+        ready!(timer.as_mut().poll(context));
+        if timer.deadline() < until {
+            timer.as_mut().reset(until);
+            return timer.as_mut().poll(context);
+        }
+        Poll::Ready(())
     }
 
     /// What a write came to; an error where it has come to nothing for too long.
@@ -190,9 +207,8 @@ impl<S> Patient<S> {
 
     /// The pause after an answer begins when the last of it was taken.
     fn taken(&mut self) {
-        let idle = self.limits.idle();
-        if let Some((Phase::Idle, timer)) = &mut self.reading {
-            timer.as_mut().reset(Instant::now() + idle);
+        if let Some((Phase::Idle, until)) = &mut self.reading {
+            *until = Instant::now() + self.limits.idle();
         }
     }
 }
