@@ -162,3 +162,6 @@ pub const HOT_BYTES: u64 = 64 << 20;
 pub const HOT_SEALED_BYTES: u64 = 16 << 10;
 /// Names of files in memory: boot programs are some tens, and an empty file costs its name.
 pub const HOT_FILES: usize = 1024;
+/// Milliseconds for which a directory's word on a file in memory holds: some ticks of the clock that tells changes of files apart, and less than any machine
+/// takes from hearing of a file to asking for it.
+pub const HOT_TRUST_MS: u64 = 20;

@@ -1,10 +1,11 @@
 //! What machines fetch, from the configured directories and from `plan_boot`.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bootcode_core::{
     boot::DISK_LOADER,
     files::{Autoexec, BelowMac, Chain, Dir, FileSource, Hot, Rendered},
+    limits,
 };
 
 use crate::{config::Config, control::Control, error::ServerError, images::Images};
@@ -30,7 +31,8 @@ pub(crate) fn open(
     rendered: Rendered,
     autoexec: Autoexec,
 ) -> Result<MachineFiles, ServerError> {
-    let memory = Hot::new(Arc::new(Chain::new()), Arc::clone(&control.clock), config.hot_mib << 20);
+    let memory = Hot::new(Arc::new(Chain::new()), Arc::clone(&control.clock), config.hot_mib << 20)
+        .trusting(Duration::from_millis(limits::HOT_TRUST_MS));
     let open_dir = |key, path: &Path| {
         let dir = open_dir(config, key, path)?;
         Ok::<_, ServerError>(dir.map(|dir| Arc::new(memory.beside(dir)) as Arc<dyn FileSource>))

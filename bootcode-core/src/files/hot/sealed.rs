@@ -16,7 +16,6 @@ use nix::{
 use crate::limits;
 
 /// A file's content.
-#[derive(Clone)]
 pub(super) struct Content {
     pub(super) bytes: Bytes,
     /// The same, where it is worth it and the system lets us.

@@ -11,6 +11,7 @@ use crate::{
 struct Counted {
     files: Mutex<HashMap<String, (u8, u64, &'static str)>>,
     reads: Arc<AtomicU64>,
+    opens: AtomicU64,
 }
 
 struct Content(u8, Arc<AtomicU64>);
@@ -29,6 +30,7 @@ impl ReadAt for Content {
 #[async_trait]
 impl FileSource for Counted {
     async fn open(&self, request: &FileRequest) -> Result<Option<Blob>, FileError> {
+        self.opens.fetch_add(1, Ordering::Relaxed);
         let file = self.files.lock().unwrap().get(request.name.as_str()).copied();
         Ok(file.map(|(byte, len, etag)| Blob {
             len,
@@ -42,6 +44,7 @@ impl FileSource for Counted {
 
 struct Bed {
     source: Arc<Counted>,
+    clock: Arc<ManualClock>,
     hot: Hot,
 }
 
@@ -51,7 +54,7 @@ impl Bed {
             (Arc::new(Counted::default()), Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)));
         clock.advance(Duration::from_secs(60));
         let hot = Hot::new(Arc::clone(&source) as _, Arc::clone(&clock) as _, bytes);
-        Self { source, hot }
+        Self { source, clock, hot }
     }
 
     fn file(&self, name: &str, byte: u8, len: u64, etag: &'static str) {
@@ -132,6 +135,32 @@ async fn a_file_that_was_written_just_now_is_not_kept() {
     );
     let bed = Bed { hot: soon, ..bed };
     assert_eq!((bed.first("x").await, bed.first("x").await), ((b'a', 1), (b'a', 1)));
+}
+
+#[tokio::test]
+async fn what_the_source_said_is_believed_as_long_as_it_was_told_and_no_longer() {
+    let bed = Bed::keeping(1000);
+    let bed = Bed { hot: bed.hot.clone().trusting(Duration::from_millis(20)), ..bed };
+    let opens = || bed.source.opens.load(Ordering::Relaxed);
+    bed.file("x", b'a', 100, "1");
+    assert_eq!((bed.first("x").await, opens()), ((b'a', 1), 1));
+    bed.clock.advance(Duration::from_millis(19));
+    bed.file("x", b'b', 100, "2");
+    assert_eq!((bed.first("x").await, opens()), ((b'a', 0), 1), "another version came just now");
+    bed.clock.advance(Duration::from_millis(1));
+    assert_eq!((bed.first("x").await, opens()), ((b'b', 1), 2));
+    let of_disk = bed.open("x").await.unwrap().unwrap();
+    assert_eq!((of_disk.etag.as_str(), of_disk.modified, opens()), ("2", Some(Timestamp::UNIX_EPOCH), 2));
+    bed.source.files.lock().unwrap().clear();
+    bed.clock.advance(Duration::from_millis(20));
+    for asked in [3, 4] {
+        assert!(bed.open("x").await.unwrap().is_none(), "what is gone is not served from memory");
+        assert_eq!(opens(), asked);
+    }
+    bed.file("x", b'b', 100, "2");
+    assert_eq!((bed.first("x").await, opens()), ((b'b', 0), 5), "it is there again as it was");
+    bed.clock.set(Timestamp::UNIX_EPOCH + Duration::from_secs(30));
+    assert_eq!((bed.first("x").await, opens()), ((b'b', 0), 6), "a clock that was set back tells nothing");
 }
 
 #[tokio::test]
